@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The door down: one system call, one function, one error that holds the arguments.
+
+pub mod event;
+pub mod signal;

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The engine layer of a container runtime: a registry of engines, the multi-process lifecycle that
+//! runs them with exactly the privileges each step may have, and the RPC server that does the
+//! privileged work inside the container's namespaces.
+//!
+//! The module list below is the map, in reading order. A newcomer follows one start through
+//! [`lifecycle`].
+
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod ffi;
+pub mod rpc;
+
+pub use error::{Error, ErrorKind, Result};
