@@ -10,6 +10,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod ffi;
+pub mod gob;
 pub mod rpc;
 
 pub use error::{Error, ErrorKind, Result};

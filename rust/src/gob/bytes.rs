@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Rust types for what Go can send and serde has no type for.
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::ops::Deref;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeTuple, Serializer};
+
+use super::number::Reader;
+use super::schema::{Kind, Marshaler, Ref, Type};
+use super::serde::Typed;
+
+/// A Go `string`: text by convention, but any bytes, since paths are.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ByteString(Vec<u8>);
+
+/// A Go `[]byte`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Bytes(pub Vec<u8>);
+
+/// A Go `[N]T` of any length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Array<T, const N: usize>(pub [T; N]);
+
+/// A Go `complex128`: real and imaginary part.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Complex(pub f64, pub f64);
+
+/// A Go `time.Time`, with its zone as an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time {
+    /// Seconds since 1970-01-01 00:00:00 UTC.
+    pub seconds: i64,
+    /// Nanoseconds within the second, 0 to 999,999,999.
+    pub nanoseconds: u32,
+    /// Minutes east of UTC; `None` is UTC itself.
+    pub offset: Option<i16>,
+}
+
+impl ByteString {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes as a path.
+    pub fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.0))
+    }
+
+    /// The bytes as text, with a replacement character for what is none.
+    pub fn to_string_lossy(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+
+    /// The bytes themselves.
+    pub fn into_vec(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl Deref for ByteString {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ByteString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_string_lossy().fmt(f)
+    }
+}
+
+impl fmt::Debug for ByteString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(OsStr::from_bytes(&self.0), f)
+    }
+}
+
+impl From<&str> for ByteString {
+    fn from(text: &str) -> Self {
+        ByteString(text.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for ByteString {
+    fn from(text: String) -> Self {
+        ByteString(text.into_bytes())
+    }
+}
+
+impl From<Vec<u8>> for ByteString {
+    fn from(bytes: Vec<u8>) -> Self {
+        ByteString(bytes)
+    }
+}
+
+impl From<OsString> for ByteString {
+    fn from(text: OsString) -> Self {
+        ByteString(text.into_vec())
+    }
+}
+
+impl From<&Path> for ByteString {
+    fn from(path: &Path) -> Self {
+        ByteString(path.as_os_str().as_bytes().to_vec())
+    }
+}
+
+impl AsRef<OsStr> for ByteString {
+    fn as_ref(&self) -> &OsStr {
+        OsStr::from_bytes(&self.0)
+    }
+}
+
+impl AsRef<Path> for ByteString {
+    fn as_ref(&self) -> &Path {
+        self.as_path()
+    }
+}
+
+impl Serialize for ByteString {
+    /// Bytes in gob; in JSON text, with U+FFFD for what is none, as Go's `encoding/json` does.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&self.to_string_lossy())
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
+    }
+}
+
+impl Serialize for Bytes {
+    /// Bytes in gob; base64 in JSON, as Go's `encoding/json` does.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&to_base64(&self.0))
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
+    }
+}
+
+struct BytesVisitor;
+
+impl<'de> Visitor<'de> for BytesVisitor {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+        Ok(text.as_bytes().to_vec())
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteString {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_string(BytesVisitor).map(ByteString)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            return from_base64(&text).map(Bytes).ok_or_else(|| de::Error::custom("not valid base64"));
+        }
+        deserializer.deserialize_byte_buf(BytesVisitor).map(Bytes)
+    }
+}
+
+impl<T: Default + Copy, const N: usize> Default for Array<T, N> {
+    fn default() -> Self {
+        Array([T::default(); N])
+    }
+}
+
+impl<T: Serialize, const N: usize> Serialize for Array<T, N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(N)?;
+        self.0.iter().try_for_each(|element| tuple.serialize_element(element))?;
+        tuple.end()
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for Array<T, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements<T, const N: usize>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Elements<T, N> {
+            type Value = Array<T, N>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an array of {N} elements")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+                let mut array = Vec::with_capacity(N);
+                while let Some(element) = elements.next_element()? {
+                    array.push(element);
+                }
+                let count = array.len();
+                array.try_into().map(Array).map_err(|_| de::Error::invalid_length(count, &self))
+            }
+        }
+
+        deserializer.deserialize_tuple(N, Elements(std::marker::PhantomData))
+    }
+}
+
+impl Serialize for Complex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.0, self.1).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Complex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <(f64, f64)>::deserialize(deserializer).map(|(real, imaginary)| Complex(real, imaginary))
+    }
+}
+
+/// Seconds from the first of January of year 1, where Go counts from, to 1970.
+const YEAR_ONE: i64 = 62_135_596_800;
+
+impl Time {
+    /// The bytes that Go's `GobEncode` makes.
+    pub fn to_bytes(self) -> [u8; 15] {
+        let mut bytes = [0; 15];
+        bytes[0] = 1;
+        bytes[1..9].copy_from_slice(&self.seconds.wrapping_add(YEAR_ONE).to_be_bytes());
+        bytes[9..13].copy_from_slice(&self.nanoseconds.to_be_bytes());
+        bytes[13..].copy_from_slice(&self.offset.unwrap_or(-1).to_be_bytes());
+        bytes
+    }
+
+    /// Reads what Go's `GobEncode` made; an offset's odd seconds are dropped.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Time> {
+        let known = matches!((bytes.first(), bytes.len()), (Some(1), 15) | (Some(2), 16));
+        let seconds = i64::from_be_bytes(bytes.get(1..9)?.try_into().ok()?).wrapping_sub(YEAR_ONE);
+        let nanoseconds = u32::from_be_bytes(bytes.get(9..13)?.try_into().ok()?);
+        let offset = i16::from_be_bytes(bytes.get(13..15)?.try_into().ok()?);
+        let offset = (offset != -1).then_some(offset);
+        (known && nanoseconds < 1_000_000_000).then_some(Time { seconds, nanoseconds, offset })
+    }
+}
+
+impl Default for Time {
+    /// Go's zero time, the first of January of year 1.
+    fn default() -> Self {
+        Time { seconds: -YEAR_ONE, nanoseconds: 0, offset: None }
+    }
+}
+
+impl From<SystemTime> for Time {
+    fn from(time: SystemTime) -> Self {
+        let (seconds, nanoseconds) = match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => (after.as_secs().cast_signed(), after.subsec_nanos()),
+            Err(before) => {
+                let up = before.duration() + Duration::from_nanos(999_999_999);
+                (-up.as_secs().cast_signed(), 999_999_999 - up.subsec_nanos())
+            }
+        };
+        Time { seconds, nanoseconds, offset: None }
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return Bytes(self.to_bytes().to_vec()).serialize(serializer);
+        }
+        match self == &Time::default() {
+            true => serializer.serialize_unit(),
+            false => serializer.serialize_bytes(&self.to_bytes()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Bytes::deserialize(deserializer)?;
+        Time::from_bytes(&bytes.0).ok_or_else(|| de::Error::custom("Time.UnmarshalBinary: invalid data"))
+    }
+}
+
+impl Typed for Time {
+    fn gob_type() -> &'static Type {
+        static TIME: Type = Type { name: Cow::Borrowed("Time"), kind: Kind::Opaque(Marshaler::Gob) };
+        &TIME
+    }
+}
+
+impl<T: Typed, const N: usize> Typed for Array<T, N> {
+    fn gob_type() -> &'static Type {
+        const {
+            &Type { name: Cow::Borrowed(""), kind: Kind::Array { elem: Ref::Static(T::gob_type), len: N } }
+        }
+    }
+}
+
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Bytes as JSON shows them.
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().enumerate().fold(0u32, |bits, (place, byte)| bits | u32::from(*byte) << (16 - 8 * place));
+        for digit in 0..4 {
+            let shown = digit <= group.len();
+            text.push(if shown { char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize]) } else { '=' });
+        }
+    }
+    text
+}
+
+/// Reads bytes as JSON shows them.
+pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=').as_bytes();
+    let complete = text.len().is_multiple_of(4) && text.len() - digits.len() <= 2;
+    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
+    for group in digits.chunks(4) {
+        let mut bits = 0u32;
+        for (place, digit) in group.iter().enumerate() {
+            bits |= (DIGITS.iter().position(|known| known == digit)? as u32) << (18 - 6 * place);
+        }
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+    }
+    complete.then_some(bytes)
+}
+
+/// Reads the parts of a complex number.
+pub(crate) fn complex(reader: &mut Reader<'_>) -> super::Result<(f64, f64)> {
+    Ok((reader.float()?, reader.float()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_time_before_1970_keeps_its_nanoseconds() {
+        let time = Time::from(UNIX_EPOCH - Duration::from_millis(250));
+        assert_eq!((time.seconds, time.nanoseconds), (-1, 750_000_000));
+        let time = Time::from(UNIX_EPOCH - Duration::from_secs(2));
+        assert_eq!((time.seconds, time.nanoseconds), (-2, 0));
+        assert_eq!(Time::from_bytes(&time.to_bytes()), Some(time));
+    }
+
+    proptest! {
+        #[test]
+        fn base64_survives(bytes: Vec<u8>) {
+            prop_assert_eq!(from_base64(&to_base64(&bytes)), Some(bytes));
+        }
+    }
+}

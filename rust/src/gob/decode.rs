@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The reading end of a stream: messages, definitions, and whole values.
+//!
+//! A value without interfaces is one message. An interface value may bring definitions: Go's encoder then ends the
+//! message in the middle of the value, sends further definitions, and goes on. Such a value is gathered first, with the
+//! definitions taken out and the byte counts (which Go gets wrong there, golang/go#34879) put right.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::limits::Limits;
+use super::number::{Reader, put_count_at, put_int, width};
+use super::schema::{Handle, Id, Kind, Ref, Type, Types, WireType};
+use super::serde::Typed;
+use super::serde::de::{Scope, ValueReader, next_field, read_value, singleton};
+use super::value::{Dynamic, ValueParser};
+use super::{Error, Names, Result};
+
+/// Reads the values of one stream.
+pub struct Decoder<R> {
+    input: Input<R>,
+    known: Known,
+    names: Arc<Names>,
+    limits: Limits,
+    /// Types known to hold no interface.
+    plain: Vec<Id>,
+    /// A gathered value.
+    gathered: Vec<u8>,
+}
+
+impl<R: Read> Decoder<R> {
+    /// A decoder for a new stream.
+    pub fn new(reader: R, limits: Limits) -> Self {
+        let input = Input { reader, bytes: Vec::new(), start: 0, end: 0 };
+        Decoder { input, known: Known::default(), names: Arc::default(), limits, plain: Vec::new(), gathered: Vec::new() }
+    }
+
+    /// Translates the names of interface values.
+    pub fn set_names(&mut self, names: Names) {
+        self.names = Arc::new(names);
+    }
+
+    /// What the stream is read from.
+    pub fn reader_mut(&mut self) -> &mut R {
+        &mut self.input.reader
+    }
+
+    /// Whether bytes have been received that no value has used yet.
+    pub fn has_buffered(&self) -> bool {
+        self.input.start < self.input.end
+    }
+
+    /// Receives once more, whether or not it is needed yet. Returns how many bytes came; 0 at the end.
+    pub fn receive_more(&mut self) -> io::Result<usize> {
+        self.input.fill(self.limits.value)
+    }
+
+    /// The next value, whole, after taking in the definitions before it. [`Error::Eof`] where the stream ends
+    /// between two values. After [`Error::Data`] the next message may be a value again.
+    pub fn next(&mut self) -> Result<Raw<'_>> {
+        let mut first = true;
+        loop {
+            let (start, end) = self.input.message(self.limits.message).map_err(|error| match error {
+                Error::Eof if !first => Error::UnexpectedEof,
+                other => other,
+            })?;
+            let mut reader = Reader::new(&self.input.bytes[start..end]);
+            let id = reader.int()?;
+            if id >= 0 {
+                let id = Id::try_from(id).map_err(|_| Error::unknown_type())?;
+                return self.whole(id, end - reader.left(), end);
+            }
+            self.known.define(&self.limits, id, &mut reader)?;
+            if reader.left() > 0 {
+                return Err(Error::data("gob: extra data in buffer"));
+            }
+            first = false;
+        }
+    }
+
+    /// The next value as a Rust type.
+    pub fn decode<T: DeserializeOwned>(&mut self) -> Result<T> {
+        self.next()?.to()
+    }
+
+    fn whole(&mut self, id: Id, start: usize, end: usize) -> Result<Raw<'_>> {
+        if !self.plain.contains(&id) {
+            if self.known.types.holds_interface(id)? {
+                return self.gather(id, start, end);
+            }
+            self.plain.push(id);
+        }
+        Ok(Raw {
+            types: &self.known.types,
+            names: &self.names,
+            limits: &self.limits,
+            id,
+            bytes: &self.input.bytes[start..end],
+        })
+    }
+
+    fn gather(&mut self, id: Id, start: usize, end: usize) -> Result<Raw<'_>> {
+        self.gathered.clear();
+        let mut gatherer = Gatherer {
+            input: &mut self.input,
+            known: &mut self.known,
+            limits: &self.limits,
+            out: &mut self.gathered,
+            start,
+            end,
+        };
+        let ty = gatherer.known.types.handle(id)?;
+        gatherer.top(&ty, 0)?;
+        Ok(Raw { types: &self.known.types, names: &self.names, limits: &self.limits, id, bytes: &self.gathered })
+    }
+}
+
+/// One whole value as it was sent, without the definitions.
+#[derive(Clone, Copy)]
+pub struct Raw<'a> {
+    types: &'a Arc<Types>,
+    names: &'a Names,
+    limits: &'a Limits,
+    id: Id,
+    bytes: &'a [u8],
+}
+
+impl<'a> Raw<'a> {
+    /// A value in the form that [`bytes`](Self::bytes) returns. Names are taken as they are.
+    pub(crate) fn own(types: &'a Arc<Types>, names: &'a Names, limits: &'a Limits, id: Id, bytes: &'a [u8]) -> Self {
+        Raw { types, names, limits, id, bytes }
+    }
+
+    /// The number of its type.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// The types of its stream.
+    pub fn types(&self) -> &'a Arc<Types> {
+        self.types
+    }
+
+    /// The value's bytes, as they stand after the type id in a message that needs no further definitions.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The value as a Rust type, by Go's rules.
+    pub fn to<T: Deserialize<'a>>(&self) -> Result<T> {
+        read_value(self.scope(), self.types.get(self.id)?, &mut Reader::new(self.bytes))
+    }
+
+    /// The value without any Rust type.
+    pub fn value(&self) -> Result<Dynamic> {
+        let mut reader = Reader::new(self.bytes);
+        let ty = self.types.get(self.id)?;
+        singleton(ty, &mut reader)?;
+        let mut parser = ValueParser { scope: self.scope(), types: self.types, budget: self.limits.elements };
+        let value = parser.value(ty, &mut reader, 0)?;
+        Ok(Dynamic { types: self.types.clone(), id: self.id, value })
+    }
+
+    /// The value as JSON; see [`Value`](super::Value).
+    pub fn json(&self) -> Result<serde_json::Value> {
+        Ok(self.value()?.to_json())
+    }
+
+    fn scope(&self) -> Scope<'a> {
+        Scope { types: self.types, names: self.names, limits: self.limits }
+    }
+}
+
+/// What the stream has defined so far.
+#[derive(Default)]
+struct Known {
+    types: Arc<Types>,
+    /// Bytes of all definitions.
+    spent: usize,
+}
+
+impl Known {
+    /// Takes in the definition of the type `-id` at the cursor.
+    fn define(&mut self, limits: &Limits, id: i64, reader: &mut Reader<'_>) -> Result<()> {
+        let id = id.checked_neg().and_then(|id| Id::try_from(id).ok()).ok_or_else(Error::unknown_type)?;
+        let (builtin, names) = (Types::default(), Names::default());
+        let scope = Scope { types: &builtin, names: &names, limits };
+        let mut definition = Reader::new(&reader.rest()[..reader.left().min(limits.definition_bytes.saturating_sub(self.spent))]);
+        let there = definition.left();
+        let wire = WireType::deserialize(ValueReader::new(scope, WireType::gob_type(), &mut definition))?;
+        let used = there - definition.left();
+        reader.skip(used);
+        self.spent += used;
+        if self.types.len() >= limits.definitions || self.spent >= limits.definition_bytes {
+            return Err(Error::data("gob: too many or too large type definitions"));
+        }
+        Arc::make_mut(&mut self.types).define(id, wire.into_type(limits)?)
+    }
+}
+
+/// Copies a value that may span messages.
+struct Gatherer<'d, R> {
+    input: &'d mut Input<R>,
+    known: &'d mut Known,
+    limits: &'d Limits,
+    out: &'d mut Vec<u8>,
+    /// What is left of the present message in the input.
+    start: usize,
+    end: usize,
+}
+
+impl<R: Read> Gatherer<'_, R> {
+    /// Reads at the cursor, and copies what was read if asked to.
+    fn read<T>(&mut self, copy: bool, read: impl FnOnce(&mut Reader<'_>) -> Result<T>) -> Result<T> {
+        let bytes = &self.input.bytes[self.start..self.end];
+        let mut reader = Reader::new(bytes);
+        let result = read(&mut reader)?;
+        let used = bytes.len() - reader.left();
+        self.start += used;
+        if copy {
+            if self.out.len() + used > self.limits.value {
+                return Err(Error::data(format!("gob: a value is beyond the limit of {} bytes", self.limits.value)));
+            }
+            self.out.extend_from_slice(&bytes[..used]);
+        }
+        Ok(result)
+    }
+
+    /// A value at the start of a message or of an interface value.
+    fn top(&mut self, ty: &Type, depth: u32) -> Result<()> {
+        self.read(true, |reader| singleton(ty, reader))?;
+        self.value(ty, depth)
+    }
+
+    fn component(&self, component: Ref) -> Result<Handle> {
+        self.known.types.resolve_handle(component)
+    }
+
+    fn value(&mut self, ty: &Type, depth: u32) -> Result<()> {
+        if depth >= self.limits.depth {
+            return Err(Error::data("gob: invalid nesting depth"));
+        }
+        let depth = depth + 1;
+        match &ty.kind {
+            Kind::Bool | Kind::Int | Kind::Uint | Kind::Float => self.read(true, |reader| reader.uint().map(drop)),
+            Kind::Complex => self.read(true, |reader| super::bytes::complex(reader).map(drop)),
+            Kind::Bytes | Kind::String | Kind::Opaque(_) => {
+                self.read(true, |reader| reader.counted("data").map(drop))
+            }
+            // The rest of a list may follow in later messages, so its count cannot be held against this one.
+            Kind::Array { elem, .. } | Kind::Slice { elem } => {
+                let elem = self.component(*elem)?;
+                let count = self.read(true, |reader| reader.uint())?;
+                (0..count).try_for_each(|_| self.element(&elem, depth))
+            }
+            Kind::Map { key, elem } => {
+                let (key, elem) = (self.component(*key)?, self.component(*elem)?);
+                let count = self.read(true, |reader| reader.uint())?;
+                (0..count).try_for_each(|_| {
+                    self.element(&key, depth)?;
+                    self.element(&elem, depth)
+                })
+            }
+            Kind::Struct(fields) => {
+                let mut next = 0;
+                loop {
+                    // A struct may end with its message; inside a longer value it then needs its terminator.
+                    if self.start == self.end {
+                        self.out.push(0);
+                        return Ok(());
+                    }
+                    let Some(field) = self.read(true, |reader| next_field(reader, fields, &mut next))? else {
+                        return Ok(());
+                    };
+                    let ty = self.component(field.ty)?;
+                    self.value(&ty, depth)?;
+                }
+            }
+            Kind::Interface => self.interface(depth),
+        }
+    }
+
+    fn element(&mut self, ty: &Type, depth: u32) -> Result<()> {
+        if self.start == self.end {
+            return Err(Error::data("gob: decoding array or slice: length exceeds input size"));
+        }
+        self.value(ty, depth)
+    }
+
+    fn interface(&mut self, depth: u32) -> Result<()> {
+        let limit = self.limits.name;
+        let named = self.read(true, |reader| match reader.counted("type name")?.len() {
+            len if len > limit => Err(Error::data(format!("gob: name too long ({len} bytes)"))),
+            len => Ok(len > 0),
+        })?;
+        if !named {
+            return Ok(());
+        }
+        let id = self.concrete()?;
+        put_int(self.out, id.into());
+        self.read(false, |reader| reader.uint())?;
+        let mark = self.out.len();
+        let ty = self.known.types.handle(id)?;
+        self.top(&ty, depth)?;
+        put_count_at(self.out, mark);
+        Ok(())
+    }
+
+    /// The type id of an interface value, after the definitions that come first, here or in messages of their own.
+    fn concrete(&mut self) -> Result<Id> {
+        loop {
+            if self.start == self.end {
+                (self.start, self.end) = self.input.message(self.limits.message).map_err(|error| match error {
+                    Error::Eof => Error::UnexpectedEof,
+                    other => other,
+                })?;
+            }
+            let id = self.read(false, |reader| reader.int())?;
+            if id >= 0 {
+                return Id::try_from(id).map_err(|_| Error::unknown_type());
+            }
+            let mut reader = Reader::new(&self.input.bytes[self.start..self.end]);
+            self.known.define(self.limits, id, &mut reader)?;
+            self.start = self.end - reader.left();
+            if self.start < self.end {
+                // What follows is counted like a message; its count says nothing that is needed.
+                self.read(false, |reader| reader.uint())?;
+            }
+        }
+    }
+}
+
+/// Bytes received and not used yet.
+struct Input<R> {
+    reader: R,
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+/// How much memory is taken at a time before the bytes for it are there.
+const CHUNK: usize = 16 << 10;
+
+impl<R: Read> Input<R> {
+    /// Where the next message lies, received completely.
+    fn message(&mut self, limit: usize) -> Result<(usize, usize)> {
+        self.need(1).map_err(|error| if self.start == self.end { error } else { Error::UnexpectedEof })?;
+        let first = self.bytes[self.start];
+        let head = 1 + if first < 0x80 { 0 } else { width(first)? };
+        self.need(head).map_err(unexpected)?;
+        let count = Reader::new(&self.bytes[self.start..self.start + head]).uint()?;
+        let Some(count) = usize::try_from(count).ok().filter(|count| *count <= limit) else {
+            return Err(Error::data(format!("gob: invalid message length {count}: the limit is {limit}")));
+        };
+        self.start += head;
+        self.need(count).map_err(unexpected)?;
+        let message = (self.start, self.start + count);
+        self.start += count;
+        Ok(message)
+    }
+
+    /// Receives until `count` bytes are there.
+    fn need(&mut self, count: usize) -> Result<()> {
+        while self.end - self.start < count {
+            match self.fill(usize::MAX) {
+                Ok(0) => return Err(Error::Eof),
+                Ok(_) => {}
+                Err(error) => return Err(Error::Io(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, limit: usize) -> io::Result<usize> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        if self.bytes.len() - self.end < CHUNK / 4 && self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end >= limit {
+            return Err(io::Error::other(format!("more than {limit} bytes wait to be read")));
+        }
+        if self.bytes.len() - self.end < CHUNK / 4 {
+            // Grow as bytes arrive: by as much as is there already, at least by one chunk.
+            self.bytes.resize(self.end + self.end.max(CHUNK), 0);
+        }
+        loop {
+            match self.reader.read(&mut self.bytes[self.end..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(count) => {
+                    self.end += count;
+                    return Ok(count);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn unexpected(error: Error) -> Error {
+    match error {
+        Error::Eof => Error::UnexpectedEof,
+        other => other,
+    }
+}

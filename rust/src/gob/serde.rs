@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Rust types by Go's rules: what a type looks like in gob, and serde in both directions.
+//!
+//! | Go | Rust |
+//! | --- | --- |
+//! | bool, integers, floats, complex | the same, [`Complex`] |
+//! | string | [`ByteString`], `String` |
+//! | []byte | [`Bytes`], `Vec<u8>` |
+//! | \[N\]T, []T, map | `[T; N]` up to 32 and [`Array`], `Vec`, `BTreeMap` and `HashMap` |
+//! | struct | [`gob_struct!`](crate::gob_struct) |
+//! | pointer | `Option`, `Box`, or the value itself |
+//! | interface | an enum of newtype variants renamed to the registered names, `Option` of it for nil |
+//! | `GobEncoder`, `BinaryMarshaler` | a type of [`Kind::Opaque`], like [`Time`](super::Time) |
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use super::bytes::{Array, ByteString, Bytes, Complex};
+use super::schema::{self, Kind, Ref, Type};
+
+pub mod de;
+pub mod ser;
+
+/// A Rust type that has a gob type. Its `Serialize` must agree with it; what does not is an error while encoding.
+pub trait Typed {
+    /// Whether it is a byte: a slice of it is a `[]byte` then.
+    const IS_BYTE: bool = false;
+
+    /// The type's description, one and the same at every call.
+    fn gob_type() -> &'static Type;
+}
+
+macro_rules! typed {
+    ($($kind:ident: $($ty:ty),*;)*) => {
+        $($(impl Typed for $ty {
+            fn gob_type() -> &'static Type {
+                &schema::$kind
+            }
+        })*)*
+    };
+}
+
+typed! {
+    BOOL: bool;
+    INT: i8, i16, i32, i64, isize;
+    UINT: u16, u32, u64, usize;
+    FLOAT: f32, f64;
+    COMPLEX: Complex;
+    STRING: String, str, ByteString;
+    BYTES: Bytes;
+}
+
+impl Typed for u8 {
+    const IS_BYTE: bool = true;
+
+    fn gob_type() -> &'static Type {
+        &schema::UINT
+    }
+}
+
+impl Typed for () {
+    /// Go's `struct{}`.
+    fn gob_type() -> &'static Type {
+        static EMPTY: Type = Type { name: Cow::Borrowed(""), kind: Kind::Struct(Cow::Borrowed(&[])) };
+        &EMPTY
+    }
+}
+
+impl<T: Typed> Typed for Vec<T> {
+    fn gob_type() -> &'static Type {
+        if T::IS_BYTE {
+            return &schema::BYTES;
+        }
+        const { &Type { name: Cow::Borrowed(""), kind: Kind::Slice { elem: Ref::Static(T::gob_type) } } }
+    }
+}
+
+impl<T: Typed, const N: usize> Typed for [T; N] {
+    fn gob_type() -> &'static Type {
+        Array::<T, N>::gob_type()
+    }
+}
+
+macro_rules! transparent {
+    ($($ty:ty),*) => {
+        $(impl<T: Typed + ?Sized> Typed for $ty {
+            fn gob_type() -> &'static Type {
+                T::gob_type()
+            }
+        })*
+    };
+}
+
+transparent!(&T, Box<T>);
+
+impl<T: Typed> Typed for Option<T> {
+    fn gob_type() -> &'static Type {
+        T::gob_type()
+    }
+}
+
+macro_rules! maps {
+    ($($map:ident),*) => {
+        $(impl<K: Typed, V: Typed> Typed for $map<K, V> {
+            fn gob_type() -> &'static Type {
+                const {
+                    &Type {
+                        name: Cow::Borrowed(""),
+                        kind: Kind::Map { key: Ref::Static(K::gob_type), elem: Ref::Static(V::gob_type) },
+                    }
+                }
+            }
+        })*
+    };
+}
+
+maps!(BTreeMap, HashMap);
+
+/// Declares a struct with its Go names: the Rust struct, serde for it, and its gob type from one list.
+///
+/// ```
+/// pinion::gob_struct! {
+///     /// The arguments of Mkdir.
+///     pub struct MkdirArgs as "MkdirArgs" {
+///         /// The path to make.
+///         pub path: pinion::gob::ByteString as "Path",
+///         /// Permission bits.
+///         pub perm: u32 as "Perm",
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! gob_struct {
+    (
+        $(#[$attribute:meta])*
+        $visible:vis struct $name:ident as $go:literal {
+            $($(#[$field_attribute:meta])* $field_visible:vis $field:ident: $ty:ty as $field_go:literal,)*
+        }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(default, rename = $go)]
+        $visible struct $name {
+            $($(#[$field_attribute])* #[serde(rename = $field_go)] $field_visible $field: $ty,)*
+        }
+
+        impl $crate::gob::Typed for $name {
+            fn gob_type() -> &'static $crate::gob::Type {
+                use ::std::borrow::Cow;
+                use $crate::gob::schema::{Field, Kind, Ref};
+                static FIELDS: &[Field] = &[
+                    $(Field {
+                        name: Cow::Borrowed($field_go),
+                        ty: Ref::Static(<$ty as $crate::gob::Typed>::gob_type),
+                    },)*
+                ];
+                static TYPE: $crate::gob::Type =
+                    $crate::gob::Type { name: Cow::Borrowed($go), kind: Kind::Struct(Cow::Borrowed(FIELDS)) };
+                &TYPE
+            }
+        }
+    };
+}

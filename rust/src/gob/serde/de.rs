@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Reading a value into a Rust type. The stream's type drives; what the Rust type asks for must agree with it.
+
+use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
+
+use crate::gob::bytes::complex;
+use crate::gob::limits::Limits;
+use crate::gob::names::Names;
+use crate::gob::number::Reader;
+use crate::gob::schema::{Field, Id, Kind, Ref, Type, Types};
+use crate::gob::{Error, Result};
+
+/// What stays the same through one value.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub types: &'a Types,
+    pub names: &'a Names,
+    pub limits: &'a Limits,
+}
+
+/// Which field is being read, for messages.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    owner: &'a str,
+    field: &'a str,
+}
+
+/// A value at the cursor, of a type of the stream.
+pub(crate) struct ValueReader<'a, 'de> {
+    scope: Scope<'a>,
+    ty: &'a Type,
+    reader: &'a mut Reader<'de>,
+    depth: u32,
+    place: Option<Place<'a>>,
+}
+
+/// Reads a struct, or after its leading zero any other value, as they stand at the start of a message.
+pub(crate) fn read_value<'de, T: de::Deserialize<'de>>(
+    scope: Scope<'_>,
+    ty: &Type,
+    reader: &mut Reader<'de>,
+) -> Result<T> {
+    singleton(ty, reader)?;
+    T::deserialize(ValueReader::new(scope, ty, reader))
+}
+
+/// Takes in the zero that precedes a value that is no struct.
+pub(crate) fn singleton(ty: &Type, reader: &mut Reader<'_>) -> Result<()> {
+    if !matches!(ty.kind, Kind::Struct(_)) && reader.uint()? != 0 {
+        return Err(Error::data("gob: decode: corrupted data: non-zero delta for singleton"));
+    }
+    Ok(())
+}
+
+/// The next field of a struct: none at its terminator or where the value's bytes end.
+pub(crate) fn next_field<'a>(reader: &mut Reader<'_>, fields: &'a [Field], next: &mut usize) -> Result<Option<&'a Field>> {
+    if reader.left() == 0 {
+        return Ok(None);
+    }
+    let delta = reader.uint()?;
+    if delta == 0 {
+        return Ok(None);
+    }
+    // `next` counts from 0, a delta from the field before.
+    let index = usize::try_from(delta - 1).ok().and_then(|delta| next.checked_add(delta));
+    let field = index.and_then(|index| fields.get(index));
+    *next = index.unwrap_or_default().saturating_add(1);
+    field.map(Some).ok_or_else(|| Error::data("gob: bad data: field numbers out of bounds"))
+}
+
+/// The head of an interface value whose definitions have been taken out: name, id and byte count. `None` is nil.
+pub(crate) fn interface<'a, 'de>(scope: Scope<'a>, reader: &mut Reader<'de>) -> Result<Option<(&'de [u8], Id, &'a Type)>> {
+    let name = reader.counted("type name")?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if name.len() > scope.limits.name {
+        return Err(Error::data(format!("gob: name too long ({} bytes)", name.len())));
+    }
+    let id = Id::try_from(reader.int()?).map_err(|_| Error::unknown_type())?;
+    let ty = scope.types.get(id)?;
+    reader.uint()?;
+    singleton(ty, reader)?;
+    Ok(Some((name, id, ty)))
+}
+
+/// Passes over a value.
+pub(crate) fn skip(scope: Scope<'_>, ty: &Type, reader: &mut Reader<'_>, depth: u32) -> Result<()> {
+    let depth = deeper(scope, depth)?;
+    let component = |component: Ref| scope.types.resolve(component);
+    match &ty.kind {
+        Kind::Bool | Kind::Int | Kind::Uint | Kind::Float => reader.uint().map(drop),
+        Kind::Complex => complex(reader).map(drop),
+        Kind::Bytes | Kind::String | Kind::Opaque(_) => reader.counted("data").map(drop),
+        Kind::Array { elem, .. } | Kind::Slice { elem } => {
+            let elem = component(*elem)?;
+            (0..reader.count("slice")?).try_for_each(|_| element(reader, |reader| skip(scope, elem, reader, depth)))
+        }
+        Kind::Map { key, elem } => {
+            let (key, elem) = (component(*key)?, component(*elem)?);
+            (0..reader.count("map")?).try_for_each(|_| {
+                element(reader, |reader| skip(scope, key, reader, depth))?;
+                element(reader, |reader| skip(scope, elem, reader, depth))
+            })
+        }
+        Kind::Struct(fields) => {
+            let mut next = 0;
+            while let Some(field) = next_field(reader, fields, &mut next)? {
+                skip(scope, component(field.ty)?, reader, depth)?;
+            }
+            Ok(())
+        }
+        Kind::Interface => match interface(scope, reader)? {
+            Some((_, _, ty)) => skip(scope, ty, reader, depth),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Reads an element, which needs bytes to be there: a struct may otherwise be empty without end.
+fn element<'de, T>(reader: &mut Reader<'de>, read: impl FnOnce(&mut Reader<'de>) -> Result<T>) -> Result<T> {
+    if reader.left() == 0 {
+        return Err(Error::data("gob: decoding array or slice: length exceeds input size"));
+    }
+    read(reader)
+}
+
+/// One level further in.
+pub(crate) fn deeper(scope: Scope<'_>, depth: u32) -> Result<u32> {
+    if depth >= scope.limits.depth {
+        return Err(Error::data("gob: invalid nesting depth"));
+    }
+    Ok(depth + 1)
+}
+
+impl<'a, 'de> ValueReader<'a, 'de> {
+    /// A reader of the value at the cursor.
+    pub fn new(scope: Scope<'a>, ty: &'a Type, reader: &'a mut Reader<'de>) -> Self {
+        ValueReader { scope, ty, reader, depth: 0, place: None }
+    }
+
+    /// What the Rust type wants is not what the stream has.
+    fn wrong<T>(&self, local: &str) -> Result<T> {
+        Err(Error::data(match self.place {
+            Some(Place { owner, field }) => format!("gob: wrong type ({local}) for received field {owner}.{field}"),
+            None => {
+                let remote = self.scope.types.describe(self.ty);
+                format!("gob: decoding into local type {local}, received remote type {remote}")
+            }
+        }))
+    }
+
+    fn overflow(&self, local: &str) -> Error {
+        Error::data(format!("value for \"{}\" out of range", self.place.map_or(local, |place| place.field)))
+    }
+
+    fn inner(&mut self, ty: &'a Type) -> ValueReader<'_, 'de> {
+        ValueReader { scope: self.scope, ty, reader: self.reader, depth: self.depth, place: self.place }
+    }
+
+    fn elements<V: Visitor<'de>>(mut self, elem: Ref, visitor: V) -> Result<V::Value> {
+        self.depth = deeper(self.scope, self.depth)?;
+        let left = self.reader.count("slice")?;
+        if matches!(self.ty.kind, Kind::Array { len, .. } if len != left) {
+            return Err(Error::data("gob: length mismatch in decodeArray"));
+        }
+        let elem = self.scope.types.resolve(elem)?;
+        visitor.visit_seq(Elements { left, key: elem, elem, parent: self })
+    }
+
+    fn entries<V: Visitor<'de>>(mut self, key: Ref, elem: Ref, visitor: V) -> Result<V::Value> {
+        self.depth = deeper(self.scope, self.depth)?;
+        let left = self.reader.count("map")?;
+        let (key, elem) = (self.scope.types.resolve(key)?, self.scope.types.resolve(elem)?);
+        visitor.visit_map(Elements { left, key, elem, parent: self })
+    }
+
+    fn fields<V: Visitor<'de>>(mut self, fields: &'a [Field], visitor: V) -> Result<V::Value> {
+        self.depth = deeper(self.scope, self.depth)?;
+        visitor.visit_map(Fields { fields, next: 0, current: None, parent: self })
+    }
+
+    fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let bytes = self.reader.counted("string")?;
+        match std::str::from_utf8(bytes) {
+            Ok(text) => visitor.visit_borrowed_str(text),
+            Err(_) => visitor.visit_borrowed_bytes(bytes),
+        }
+    }
+}
+
+macro_rules! integers {
+    ($($deserialize:ident $visit:ident $kind:ident $read:ident $ty:ident $go:literal;)*) => {
+        $(fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+            if !matches!(self.ty.kind, Kind::$kind) {
+                return self.wrong($go);
+            }
+            let number = self.reader.$read()?;
+            visitor.$visit($ty::try_from(number).map_err(|_| self.overflow($go))?)
+        })*
+    };
+}
+
+impl<'de> de::Deserializer<'de> for ValueReader<'_, 'de> {
+    type Error = Error;
+
+    integers! {
+        deserialize_i8 visit_i8 Int int i8 "int8";
+        deserialize_i16 visit_i16 Int int i16 "int16";
+        deserialize_i32 visit_i32 Int int i32 "int32";
+        deserialize_i64 visit_i64 Int int i64 "int64";
+        deserialize_u8 visit_u8 Uint uint u8 "uint8";
+        deserialize_u16 visit_u16 Uint uint u16 "uint16";
+        deserialize_u32 visit_u32 Uint uint u32 "uint32";
+        deserialize_u64 visit_u64 Uint uint u64 "uint64";
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match &self.ty.kind {
+            Kind::Bool => visitor.visit_bool(self.reader.bool()?),
+            Kind::Int => visitor.visit_i64(self.reader.int()?),
+            Kind::Uint => visitor.visit_u64(self.reader.uint()?),
+            Kind::Float => visitor.visit_f64(self.reader.float()?),
+            Kind::Bytes | Kind::Opaque(_) => visitor.visit_borrowed_bytes(self.reader.counted("data")?),
+            Kind::String => self.text(visitor),
+            Kind::Complex => self.deserialize_tuple(2, visitor),
+            Kind::Array { elem, .. } | Kind::Slice { elem } => self.elements(*elem, visitor),
+            Kind::Map { key, elem } => self.entries(*key, *elem, visitor),
+            Kind::Struct(fields) => self.fields(fields, visitor),
+            Kind::Interface => self.deserialize_enum("interface", &[], visitor),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.ty.kind {
+            Kind::Bool => visitor.visit_bool(self.reader.bool()?),
+            _ => self.wrong("bool"),
+        }
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.ty.kind {
+            Kind::Float => {
+                let number = self.reader.float()?;
+                if number.is_finite() && number.abs() > f64::from(f32::MAX) {
+                    return Err(self.overflow("float32"));
+                }
+                visitor.visit_f32(number as f32)
+            }
+            _ => self.wrong("float32"),
+        }
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.ty.kind {
+            Kind::Float => visitor.visit_f64(self.reader.float()?),
+            _ => self.wrong("float64"),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.ty.kind {
+            Kind::String => self.text(visitor),
+            _ => self.wrong("string"),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.ty.kind {
+            Kind::Bytes | Kind::Opaque(_) => visitor.visit_borrowed_bytes(self.reader.counted("data")?),
+            _ => self.wrong("[]uint8"),
+        }
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.deserialize_bytes(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        // Only an interface can be sent as nil; other pointers are left out.
+        if matches!(self.ty.kind, Kind::Interface) && self.reader.rest().first() == Some(&0) {
+            self.reader.uint()?;
+            return visitor.visit_none();
+        }
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        skip(self.scope, self.ty, self.reader, self.depth)?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match &self.ty.kind {
+            Kind::Slice { elem } | Kind::Array { elem, .. } => self.elements(*elem, visitor),
+            Kind::Bytes => {
+                let bytes = self.reader.counted("slice")?;
+                visitor.visit_seq(de::value::SeqDeserializer::new(bytes.iter().copied()))
+            }
+            _ => self.wrong("slice"),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        match &self.ty.kind {
+            Kind::Array { elem, len: there } if *there == len => self.elements(*elem, visitor),
+            Kind::Complex if len == 2 => {
+                let (real, imaginary) = complex(self.reader)?;
+                visitor.visit_seq(de::value::SeqDeserializer::new([real, imaginary].into_iter()))
+            }
+            _ => self.wrong(&format!("[{len}] array")),
+        }
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, len: usize, visitor: V) -> Result<V::Value> {
+        self.deserialize_tuple(len, visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match &self.ty.kind {
+            Kind::Map { key, elem } => self.entries(*key, *elem, visitor),
+            Kind::Struct(fields) => self.fields(fields, visitor),
+            _ => self.wrong("map"),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match &self.ty.kind {
+            Kind::Struct(fields) => {
+                let common = fields.iter().any(|field| known.contains(&&*field.name));
+                if !common && !fields.is_empty() && !known.is_empty() {
+                    let text = format!("gob: type mismatch: no fields matched compiling decoder for {name}");
+                    return Err(Error::data(text));
+                }
+                self.fields(fields, visitor)
+            }
+            _ if self.place.is_some() => self.wrong(name),
+            _ => {
+                Err(Error::data(format!("gob: type mismatch in decoder: want struct type {name}; got non-struct")))
+            }
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        mut self,
+        name: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        if !matches!(self.ty.kind, Kind::Interface) {
+            let remote = self.scope.types.describe(self.ty);
+            return Err(Error::data(format!(
+                "gob: local interface type {name} can only be decoded from remote interface type; received \
+                 concrete type {remote}"
+            )));
+        }
+        self.depth = deeper(self.scope, self.depth)?;
+        let Some((registered, _, ty)) = interface(self.scope, self.reader)? else {
+            return Err(Error::data(format!("gob: nil for the interface {name}")));
+        };
+        let registered = std::str::from_utf8(registered)
+            .map_err(|_| Error::data("gob: name not registered for interface: not valid UTF-8"))?;
+        self.ty = ty;
+        self.place = None;
+        visitor.visit_enum(Concrete { name: self.scope.names.incoming(registered), value: self })
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    serde::forward_to_deserialize_any! { char i128 u128 }
+}
+
+/// The elements of an array, a slice or a map.
+struct Elements<'a, 'de> {
+    left: usize,
+    key: &'a Type,
+    elem: &'a Type,
+    parent: ValueReader<'a, 'de>,
+}
+
+impl<'a, 'de> Elements<'a, 'de> {
+    fn read<S: DeserializeSeed<'de>>(&mut self, ty: &'a Type, seed: S) -> Result<S::Value> {
+        let inner = self.parent.inner(ty);
+        if inner.reader.left() == 0 {
+            return Err(Error::data("gob: decoding array or slice: length exceeds input size"));
+        }
+        seed.deserialize(inner)
+    }
+}
+
+impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
+    type Error = Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
+        self.left = left;
+        self.read(self.elem, seed).map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left)
+    }
+}
+
+impl<'de> MapAccess<'de> for Elements<'_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
+        self.left = left;
+        self.read(self.key, seed).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        self.read(self.elem, seed)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left)
+    }
+}
+
+/// The fields of a struct that were sent.
+struct Fields<'a, 'de> {
+    fields: &'a [Field],
+    next: usize,
+    current: Option<&'a Field>,
+    parent: ValueReader<'a, 'de>,
+}
+
+impl<'de> MapAccess<'de> for Fields<'_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        self.current = next_field(self.parent.reader, self.fields, &mut self.next)?;
+        let Some(field) = self.current else { return Ok(None) };
+        seed.deserialize(de::value::StrDeserializer::<Error>::new(&field.name)).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        let field = self.current.take().ok_or_else(Error::unknown_type)?;
+        let owner = &*self.parent.ty.name;
+        let ty = self.parent.scope.types.resolve(field.ty)?;
+        let mut inner = self.parent.inner(ty);
+        inner.place = Some(Place { owner, field: &field.name });
+        seed.deserialize(inner)
+    }
+}
+
+/// An interface value: the variant is its registered name.
+struct Concrete<'a, 'de> {
+    name: &'a str,
+    value: ValueReader<'a, 'de>,
+}
+
+impl<'a, 'de> EnumAccess<'de> for Concrete<'a, 'de> {
+    type Error = Error;
+    type Variant = ValueReader<'a, 'de>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant)> {
+        let name = seed.deserialize(de::value::StrDeserializer::<Error>::new(self.name));
+        let unknown = |_| Error::data(format!("gob: name not registered for interface: {:?}", self.name));
+        Ok((name.map_err(unknown)?, self.value))
+    }
+}
+
+impl<'de> VariantAccess<'de> for ValueReader<'_, 'de> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<()> {
+        skip(self.scope, self.ty, self.reader, self.depth)
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value> {
+        seed.deserialize(self)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        de::Deserializer::deserialize_tuple(self, len, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value> {
+        de::Deserializer::deserialize_struct(self, "struct", fields, visitor)
+    }
+}

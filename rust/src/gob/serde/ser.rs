@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Writing a Rust value as a gob type says: the type guides, what the value offers must agree with it.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use serde::ser::{self, Serialize};
+
+use crate::gob::bytes::from_base64;
+use crate::gob::encode::Announcer;
+use crate::gob::number::{Reader, put_count_at, put_counted, put_float, put_int, put_uint};
+use crate::gob::schema::{self, Field, Handle, Kind, Type, Types};
+use crate::gob::{Error, Result};
+
+/// How deep a value may be nested that this side sends: what the default limits let a peer read.
+const DEPTH: u32 = 64;
+
+/// Where a value goes: definitions in front, the value itself in `body`.
+pub(crate) struct State<'s> {
+    pub announcer: &'s mut Announcer,
+    pub body: &'s mut Vec<u8>,
+    pub definitions: &'s mut Vec<u8>,
+}
+
+/// What surrounds a value decides whether a zero is sent and what comes first.
+enum Slot<'a> {
+    /// The start of a message or an interface value: a zero precedes what is no struct.
+    Top,
+    /// An element is always sent.
+    Element,
+    /// The key of a map: as an element, and JSON has only text for it.
+    Key,
+    /// A field: its number, counted from the last one sent, precedes it; a zero is left out.
+    Field { next: &'a mut usize, index: usize },
+    /// A field that gets its number later; tells whether it was sent.
+    Loose(&'a mut bool),
+}
+
+/// Writes one value of the type `ty`, whose components are in `types`.
+pub(crate) struct ValueWriter<'a, 's> {
+    types: &'a Types,
+    ty: &'a Type,
+    state: &'a mut State<'s>,
+    slot: Slot<'a>,
+    depth: u32,
+}
+
+impl<'a, 's> ValueWriter<'a, 's> {
+    /// A writer for a value at the start of a message.
+    pub fn top(types: &'a Types, ty: &'a Type, state: &'a mut State<'s>) -> Self {
+        ValueWriter { types, ty, state, slot: Slot::Top, depth: 0 }
+    }
+
+    /// Writes what precedes the value; false if the value is left out.
+    fn begin(&mut self, zero: bool) -> bool {
+        match &mut self.slot {
+            Slot::Top => {
+                if !matches!(self.ty.kind, Kind::Struct(_)) {
+                    self.state.body.push(0);
+                }
+                true
+            }
+            Slot::Element | Slot::Key => true,
+            Slot::Field { next, index } => {
+                if !zero {
+                    put_uint(self.state.body, (*index + 1 - **next) as u64);
+                    **next = *index + 1;
+                }
+                !zero
+            }
+            Slot::Loose(sent) => {
+                **sent = !zero;
+                !zero
+            }
+        }
+    }
+
+    fn mismatch(&self, what: &str) -> Error {
+        Error::data(format!("gob: cannot send {what} as {}", self.types.describe(self.ty)))
+    }
+
+    fn scalar(mut self, zero: bool, put: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        if self.begin(zero) {
+            put(self.state.body);
+        }
+        Ok(())
+    }
+
+    /// A nil pointer, slice, map or interface.
+    pub fn nil(mut self) -> Result<()> {
+        match self.slot {
+            Slot::Field { .. } | Slot::Loose(_) => Ok(()),
+            _ if matches!(self.ty.kind, Kind::Interface | Kind::Slice { .. } | Kind::Map { .. } | Kind::Bytes) => {
+                self.begin(false);
+                self.state.body.push(0);
+                Ok(())
+            }
+            _ => Err(Error::data("gob: encodeArray: nil element")),
+        }
+    }
+
+    /// A complex zero, which a field leaves out.
+    pub fn zero_complex(mut self) -> Result<()> {
+        if !matches!(self.ty.kind, Kind::Complex) {
+            return Err(self.mismatch("a complex number"));
+        }
+        if self.begin(true) {
+            self.state.body.extend([0, 0]);
+        }
+        Ok(())
+    }
+
+    /// An interface value of the concrete type `ty`, written by `write`.
+    pub fn interface(
+        mut self,
+        name: &[u8],
+        types: &Types,
+        ty: &Handle,
+        write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>,
+    ) -> Result<()> {
+        if !matches!(self.ty.kind, Kind::Interface) {
+            return Err(self.mismatch("an interface value"));
+        }
+        self.begin(false);
+        put_counted(self.state.body, name);
+        let id = self.state.announcer.announce(types, ty, self.state.definitions)?;
+        put_int(self.state.body, id.into());
+        let mark = self.state.body.len();
+        let depth = deeper(self.depth)?;
+        write(ValueWriter { types, ty, state: self.state, slot: Slot::Top, depth })?;
+        put_count_at(self.state.body, mark);
+        Ok(())
+    }
+
+    fn sequence(mut self, count: usize) -> Result<Compound<'a, 's>> {
+        let parts = match &self.ty.kind {
+            Kind::Array { elem, len } if *len == count => {
+                self.begin(false);
+                put_uint(self.state.body, count as u64);
+                Parts::Elements { elem: self.types.resolve(*elem)? }
+            }
+            Kind::Slice { elem } => {
+                if self.begin(count == 0) {
+                    put_uint(self.state.body, count as u64);
+                }
+                Parts::Elements { elem: self.types.resolve(*elem)? }
+            }
+            Kind::Bytes => {
+                if self.begin(count == 0) {
+                    put_uint(self.state.body, count as u64);
+                }
+                Parts::Bytes
+            }
+            Kind::Complex if count == 2 => {
+                self.begin(false);
+                Parts::Elements { elem: &schema::FLOAT }
+            }
+            _ => return Err(self.mismatch(&format!("{count} elements"))),
+        };
+        self.compound(parts, count)
+    }
+
+    fn structure(mut self) -> Result<Compound<'a, 's>> {
+        let Kind::Struct(fields) = &self.ty.kind else { return Err(self.mismatch("a struct")) };
+        self.begin(false);
+        self.compound(Parts::Struct { fields, next: 0, hint: 0 }, 0)
+    }
+
+    fn entries(mut self, count: usize) -> Result<Compound<'a, 's>> {
+        match &self.ty.kind {
+            Kind::Struct(fields) => {
+                self.begin(false);
+                let start = self.state.body.len();
+                self.compound(Parts::Loose { fields, start, sent: Vec::new(), index: 0 }, count)
+            }
+            Kind::Map { key, elem } => {
+                self.begin(false);
+                put_uint(self.state.body, count as u64);
+                let (key, elem) = (self.types.resolve(*key)?, self.types.resolve(*elem)?);
+                self.compound(Parts::Entries { key, elem }, count)
+            }
+            _ => Err(self.mismatch("a map")),
+        }
+    }
+
+    fn compound(self, parts: Parts<'a>, left: usize) -> Result<Compound<'a, 's>> {
+        Ok(Compound { types: self.types, state: self.state, depth: deeper(self.depth)?, left, parts })
+    }
+}
+
+fn deeper(depth: u32) -> Result<u32> {
+    if depth >= DEPTH { Err(Error::data("gob: invalid nesting depth")) } else { Ok(depth + 1) }
+}
+
+fn unsized_sequence() -> Error {
+    Error::data("gob: a sequence must know its length beforehand")
+}
+
+/// Writes the parts of a value one by one.
+pub(crate) struct Compound<'a, 's> {
+    types: &'a Types,
+    state: &'a mut State<'s>,
+    depth: u32,
+    /// Elements or entries still to come.
+    left: usize,
+    parts: Parts<'a>,
+}
+
+enum Parts<'a> {
+    Elements { elem: &'a Type },
+    Entries { key: &'a Type, elem: &'a Type },
+    Bytes,
+    Struct { fields: &'a [Field], next: usize, hint: usize },
+    Loose { fields: &'a [Field], start: usize, sent: Vec<(usize, Range<usize>)>, index: usize },
+}
+
+impl<'s> Compound<'_, 's> {
+    fn one<'b>(&'b mut self, ty: &'b Type, slot: Slot<'b>) -> ValueWriter<'b, 's> {
+        ValueWriter { types: self.types, ty, state: self.state, slot, depth: self.depth }
+    }
+
+    /// The next element of a sequence.
+    pub fn element(&mut self, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
+        self.left = self.left.checked_sub(1).ok_or_else(wrong_count)?;
+        match self.parts {
+            Parts::Elements { elem } => write(self.one(elem, Slot::Element)),
+            _ => {
+                let mark = self.state.body.len();
+                write(self.one(&schema::UINT, Slot::Element))?;
+                let byte = Reader::new(&self.state.body[mark..]).uint()?;
+                self.state.body.truncate(mark);
+                self.state.body.push(u8::try_from(byte).map_err(|_| Error::data("gob: a byte is out of range"))?);
+                Ok(())
+            }
+        }
+    }
+
+    /// The key of the next entry: of a map, or a field's name.
+    pub fn key(&mut self, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
+        self.left = self.left.checked_sub(1).ok_or_else(wrong_count)?;
+        if let Parts::Entries { key, .. } = self.parts {
+            return write(self.one(key, Slot::Key));
+        }
+        let mark = self.state.body.len();
+        write(self.one(&schema::STRING, Slot::Element))?;
+        let name = Reader::new(&self.state.body[mark..]).counted("field name")?;
+        if let Parts::Loose { fields, index, .. } = &mut self.parts {
+            *index = fields.iter().position(|field| field.name.as_bytes() == name).ok_or_else(|| {
+                Error::data(format!("gob: no field {:?} in the struct to send", String::from_utf8_lossy(name)))
+            })?;
+        }
+        self.state.body.truncate(mark);
+        Ok(())
+    }
+
+    /// The value of the entry whose key was written last.
+    pub fn value(&mut self, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
+        let (fields, index) = match &self.parts {
+            Parts::Entries { elem, .. } => return write(self.one(elem, Slot::Element)),
+            Parts::Loose { fields, index, .. } => (*fields, *index),
+            _ => return Err(wrong_count()),
+        };
+        let mark = self.state.body.len();
+        let mut was_sent = false;
+        let ty = self.types.resolve(fields[index].ty)?;
+        write(self.one(ty, Slot::Loose(&mut was_sent)))?;
+        if let (true, Parts::Loose { sent, .. }) = (was_sent, &mut self.parts) {
+            sent.push((index, mark..self.state.body.len()));
+        }
+        Ok(())
+    }
+
+    /// The field `name`; fields come in the order of the type.
+    pub fn field(&mut self, name: &str, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
+        let Parts::Struct { fields, next, hint } = &mut self.parts else { return Err(wrong_count()) };
+        let place = fields.iter().skip(*hint).position(|field| field.name == name);
+        let index = place.map(|place| place + *hint).ok_or_else(|| {
+            Error::data(format!("gob: field {name} is not in the struct to send, or out of order"))
+        })?;
+        *hint = index + 1;
+        let ty = self.types.resolve(fields[index].ty)?;
+        write(ValueWriter { types: self.types, ty, state: self.state, slot: Slot::Field { next, index }, depth: self.depth })
+    }
+
+    /// Ends the value.
+    pub fn finish(self) -> Result<()> {
+        if self.left > 0 {
+            return Err(wrong_count());
+        }
+        match self.parts {
+            Parts::Struct { .. } => self.state.body.push(0),
+            Parts::Loose { start, mut sent, .. } => {
+                sent.sort_by_key(|(index, _)| *index);
+                let mut ordered = Vec::with_capacity(self.state.body.len() - start + sent.len() + 1);
+                let mut next = 0;
+                for (index, bytes) in sent {
+                    let delta = (index + 1).checked_sub(next).filter(|delta| *delta > 0);
+                    let delta = delta.ok_or_else(|| Error::data("gob: a field is there twice"))?;
+                    put_uint(&mut ordered, delta as u64);
+                    ordered.extend_from_slice(&self.state.body[bytes]);
+                    next = index + 1;
+                }
+                ordered.push(0);
+                self.state.body.truncate(start);
+                self.state.body.append(&mut ordered);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn wrong_count() -> Error {
+    Error::data("gob: the number of elements differs from the announced one")
+}
+
+macro_rules! widened {
+    ($($serialize:ident $ty:ident $wide:ident $as:ident;)*) => {
+        $(fn $serialize(self, number: $ty) -> Result<()> {
+            self.$wide($as::from(number))
+        })*
+    };
+}
+
+impl<'a, 's> ser::Serializer for ValueWriter<'a, 's> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Compound<'a, 's>;
+    type SerializeTuple = Compound<'a, 's>;
+    type SerializeTupleStruct = Compound<'a, 's>;
+    type SerializeTupleVariant = ser::Impossible<(), Error>;
+    type SerializeMap = Compound<'a, 's>;
+    type SerializeStruct = Compound<'a, 's>;
+    type SerializeStructVariant = ser::Impossible<(), Error>;
+
+    widened! {
+        serialize_i8 i8 serialize_i64 i64;
+        serialize_i16 i16 serialize_i64 i64;
+        serialize_i32 i32 serialize_i64 i64;
+        serialize_u8 u8 serialize_u64 u64;
+        serialize_u16 u16 serialize_u64 u64;
+        serialize_u32 u32 serialize_u64 u64;
+        serialize_f32 f32 serialize_f64 f64;
+    }
+
+    fn serialize_bool(self, value: bool) -> Result<()> {
+        match self.ty.kind {
+            Kind::Bool => self.scalar(!value, |out| out.push(value.into())),
+            _ => Err(self.mismatch("a bool")),
+        }
+    }
+
+    fn serialize_i64(self, number: i64) -> Result<()> {
+        match self.ty.kind {
+            Kind::Int => self.scalar(number == 0, |out| put_int(out, number)),
+            Kind::Uint if number >= 0 => self.serialize_u64(number.cast_unsigned()),
+            Kind::Float => self.serialize_f64(number as f64),
+            _ => Err(self.mismatch(&format!("the number {number}"))),
+        }
+    }
+
+    fn serialize_u64(self, number: u64) -> Result<()> {
+        match self.ty.kind {
+            Kind::Uint => self.scalar(number == 0, |out| put_uint(out, number)),
+            Kind::Int if i64::try_from(number).is_ok() => self.serialize_i64(number.cast_signed()),
+            Kind::Float => self.serialize_f64(number as f64),
+            _ => Err(self.mismatch(&format!("the number {number}"))),
+        }
+    }
+
+    fn serialize_f64(self, number: f64) -> Result<()> {
+        match self.ty.kind {
+            Kind::Float => self.scalar(number == 0.0, |out| put_float(out, number)),
+            _ => Err(self.mismatch(&format!("the number {number}"))),
+        }
+    }
+
+    fn serialize_char(self, letter: char) -> Result<()> {
+        self.serialize_str(letter.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, text: &str) -> Result<()> {
+        let not_a = |what| Error::data(format!("gob: {text:?} is not {what}"));
+        match (&self.ty.kind, &self.slot) {
+            (Kind::String, _) => self.scalar(text.is_empty(), |out| put_counted(out, text.as_bytes())),
+            (Kind::Bytes | Kind::Opaque(_), _) => {
+                self.serialize_bytes(&from_base64(text).ok_or_else(|| not_a("valid base64"))?)
+            }
+            (Kind::Int, Slot::Key) => self.serialize_i64(text.parse().map_err(|_| not_a("a number"))?),
+            (Kind::Uint, Slot::Key) => self.serialize_u64(text.parse().map_err(|_| not_a("a number"))?),
+            _ => Err(self.mismatch("text")),
+        }
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<()> {
+        match self.ty.kind {
+            Kind::String | Kind::Bytes => self.scalar(bytes.is_empty(), |out| put_counted(out, bytes)),
+            Kind::Opaque(_) => self.scalar(false, |out| put_counted(out, bytes)),
+            _ => Err(self.mismatch("bytes")),
+        }
+    }
+
+    fn serialize_none(self) -> Result<()> {
+        self.nil()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<()> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<()> {
+        match (&self.ty.kind, &self.slot) {
+            (Kind::Struct(_), Slot::Top | Slot::Element | Slot::Key) => self.structure()?.finish(),
+            _ => self.nil(),
+        }
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<()> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<()> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<()> {
+        let names = self.state.announcer.names.clone();
+        let (name, types, ty) = names.outgoing(variant)?;
+        self.interface(name.as_bytes(), types, ty, |writer| value.serialize(writer))
+    }
+
+    fn serialize_seq(self, len: Option<usize>) -> Result<Compound<'a, 's>> {
+        self.sequence(len.ok_or_else(unsized_sequence)?)
+    }
+
+    fn serialize_tuple(self, len: usize) -> Result<Compound<'a, 's>> {
+        self.sequence(len)
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Compound<'a, 's>> {
+        self.sequence(len)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant> {
+        Err(self.mismatch(&format!("the variant {variant}")))
+    }
+
+    fn serialize_map(self, len: Option<usize>) -> Result<Compound<'a, 's>> {
+        self.entries(len.ok_or_else(unsized_sequence)?)
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Compound<'a, 's>> {
+        self.structure()
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant> {
+        Err(self.mismatch(&format!("the variant {variant}")))
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, text: &T) -> Result<()> {
+        self.serialize_str(&text.to_string())
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}
+
+macro_rules! sequences {
+    ($($trait:ident $method:ident;)*) => {
+        $(impl ser::$trait for Compound<'_, '_> {
+            type Ok = ();
+            type Error = Error;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+                self.element(|writer| value.serialize(writer))
+            }
+
+            fn end(self) -> Result<()> {
+                self.finish()
+            }
+        })*
+    };
+}
+
+sequences! {
+    SerializeSeq serialize_element;
+    SerializeTuple serialize_element;
+    SerializeTupleStruct serialize_field;
+}
+
+impl ser::SerializeMap for Compound<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
+        self.key(|writer| key.serialize(writer))
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.value(|writer| value.serialize(writer))
+    }
+
+    fn end(self) -> Result<()> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeStruct for Compound<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<()> {
+        self.field(name, |writer| value.serialize(writer))
+    }
+
+    fn end(self) -> Result<()> {
+        self.finish()
+    }
+}

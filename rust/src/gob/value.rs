@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Values whose Go type is known from the stream alone: to be shown as JSON, passed on, or sent again.
+
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::bytes::{ByteString, Bytes, complex};
+use super::number::Reader;
+use super::schema::{Id, Kind, Ref, Type, Types};
+use super::serde::de::{Scope, deeper, interface, next_field};
+use super::serde::ser::ValueWriter;
+use super::{Error, Result};
+
+/// A value and its type.
+#[derive(Clone, Debug)]
+pub struct Dynamic {
+    /// The types of the stream it came from.
+    pub types: Arc<Types>,
+    /// Its own type among them.
+    pub id: Id,
+    /// The value.
+    pub value: Value,
+}
+
+impl Dynamic {
+    /// The value as JSON, the way Go's `encoding/json` shows it: see [`Value`].
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(&self.value).unwrap_or_default()
+    }
+}
+
+/// A value of any gob type. As JSON, `[]byte` and opaque bytes are base64, complex numbers `[real, imaginary]`,
+/// interface values `{"type": name, "value": …}`, map keys text, numbers that JSON lacks `null`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Value {
+    /// Nothing: a nil pointer, slice, map or interface, or an opaque zero value.
+    Nil,
+    /// `bool`
+    Bool(bool),
+    /// Any signed integer
+    Int(i64),
+    /// Any unsigned integer
+    Uint(u64),
+    /// Any float
+    Float(f64),
+    /// Any complex number: real, imaginary
+    Complex(f64, f64),
+    /// `string`
+    String(ByteString),
+    /// `[]byte`
+    Bytes(Vec<u8>),
+    /// An array or a slice
+    List(Vec<Value>),
+    /// A map in the order of the stream
+    Map(Vec<(Value, Value)>),
+    /// A struct: all fields in the order of the type; what was not sent is zero
+    Struct(Vec<(String, Value)>),
+    /// An interface value: registered name and value
+    Interface(ByteString, Box<Dynamic>),
+    /// Bytes that the type reads itself
+    Opaque(Vec<u8>),
+}
+
+impl Value {
+    /// What a field holds that was not sent.
+    fn zero(kind: &Kind) -> Value {
+        match kind {
+            Kind::Bool => Value::Bool(false),
+            Kind::Int => Value::Int(0),
+            Kind::Uint => Value::Uint(0),
+            Kind::Float => Value::Float(0.0),
+            Kind::Complex => Value::Complex(0.0, 0.0),
+            Kind::String => Value::String(ByteString::default()),
+            _ => Value::Nil,
+        }
+    }
+
+    pub(crate) fn write(&self, writer: ValueWriter<'_, '_>) -> Result<()> {
+        match self {
+            Value::Nil => writer.nil(),
+            Value::Bool(value) => writer.serialize_bool(*value),
+            Value::Int(number) => writer.serialize_i64(*number),
+            Value::Uint(number) => writer.serialize_u64(*number),
+            Value::Float(number) => writer.serialize_f64(*number),
+            Value::Complex(real, imaginary) if *real == 0.0 && *imaginary == 0.0 => writer.zero_complex(),
+            Value::Complex(real, imaginary) => (real, imaginary).serialize(writer),
+            Value::String(text) => writer.serialize_bytes(text),
+            Value::Bytes(bytes) | Value::Opaque(bytes) => writer.serialize_bytes(bytes),
+            Value::List(elements) => {
+                let mut list = writer.serialize_seq(Some(elements.len()))?;
+                elements.iter().try_for_each(|element| list.element(|writer| element.write(writer)))?;
+                list.finish()
+            }
+            Value::Map(entries) => {
+                let mut map = writer.serialize_map(Some(entries.len()))?;
+                entries.iter().try_for_each(|(key, value)| {
+                    map.key(|writer| key.write(writer))?;
+                    map.value(|writer| value.write(writer))
+                })?;
+                map.finish()
+            }
+            Value::Struct(fields) => {
+                let mut structure = writer.serialize_struct("", fields.len())?;
+                fields.iter().try_for_each(|(name, value)| structure.field(name, |writer| value.write(writer)))?;
+                structure.finish()
+            }
+            Value::Interface(name, inner) => {
+                let ty = inner.types.handle(inner.id)?;
+                writer.interface(name, &inner.types, &ty, |writer| inner.value.write(writer))
+            }
+        }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Nil => serializer.serialize_none(),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Int(number) => serializer.serialize_i64(*number),
+            Value::Uint(number) => serializer.serialize_u64(*number),
+            Value::Float(number) => serializer.serialize_f64(*number),
+            Value::Complex(real, imaginary) => (real, imaginary).serialize(serializer),
+            Value::String(text) => text.serialize(serializer),
+            Value::Bytes(bytes) | Value::Opaque(bytes) => Bytes(bytes.clone()).serialize(serializer),
+            Value::List(elements) => serializer.collect_seq(elements),
+            Value::Map(entries) => {
+                serializer.collect_map(entries.iter().map(|(key, value)| (Key(key).to_string(), value)))
+            }
+            Value::Struct(fields) => serializer.collect_map(fields.iter().map(|(name, value)| (name, value))),
+            Value::Interface(name, inner) => {
+                let mut map = serializer.serialize_map(Some(2))?;
+                map.serialize_entry("type", &name.to_string_lossy())?;
+                map.serialize_entry("value", &inner.value)?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// The key of a map as text.
+struct Key<'a>(&'a Value);
+
+impl std::fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Value::String(text) => text.fmt(f),
+            Value::Bool(value) => value.fmt(f),
+            Value::Int(number) => number.fmt(f),
+            Value::Uint(number) => number.fmt(f),
+            Value::Float(number) => number.fmt(f),
+            other => f.write_str(&serde_json::to_string(other).unwrap_or_default()),
+        }
+    }
+}
+
+/// Reads values of any type, at most as many elements as the limits allow.
+pub(crate) struct ValueParser<'a> {
+    pub scope: Scope<'a>,
+    pub types: &'a Arc<Types>,
+    /// How many elements are left to read.
+    pub budget: usize,
+}
+
+impl ValueParser<'_> {
+    /// The value of type `ty` at the cursor.
+    pub fn value(&mut self, ty: &Type, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
+        Ok(match &ty.kind {
+            Kind::Bool => Value::Bool(reader.bool()?),
+            Kind::Int => Value::Int(reader.int()?),
+            Kind::Uint => Value::Uint(reader.uint()?),
+            Kind::Float => Value::Float(reader.float()?),
+            Kind::Complex => {
+                let (real, imaginary) = complex(reader)?;
+                Value::Complex(real, imaginary)
+            }
+            Kind::Bytes => Value::Bytes(reader.counted("data")?.to_vec()),
+            Kind::String => Value::String(reader.counted("string")?.to_vec().into()),
+            Kind::Opaque(_) => Value::Opaque(reader.counted("data")?.to_vec()),
+            Kind::Array { elem, len } => {
+                let count = reader.count("array")?;
+                if count != *len {
+                    return Err(Error::data("gob: length mismatch in decodeArray"));
+                }
+                self.list(*elem, count, reader, deeper(self.scope, depth)?)?
+            }
+            Kind::Slice { elem } => {
+                let count = reader.count("slice")?;
+                self.list(*elem, count, reader, deeper(self.scope, depth)?)?
+            }
+            Kind::Map { key, elem } => {
+                let depth = deeper(self.scope, depth)?;
+                let types = self.types.clone();
+                let (key, elem) = (types.resolve(*key)?, types.resolve(*elem)?);
+                let count = reader.count("map")?;
+                let entry = |_| Ok((self.element(key, reader, depth)?, self.element(elem, reader, depth)?));
+                Value::Map((0..count).map(entry).collect::<Result<_>>()?)
+            }
+            Kind::Struct(_) => self.structure(ty, reader, deeper(self.scope, depth)?)?,
+            Kind::Interface => match interface(self.scope, reader)? {
+                None => Value::Nil,
+                Some((name, id, ty)) => {
+                    let value = self.value(ty, reader, deeper(self.scope, depth)?)?;
+                    let inner = Dynamic { types: self.types.clone(), id, value };
+                    Value::Interface(name.to_vec().into(), Box::new(inner))
+                }
+            },
+        })
+    }
+
+    fn list(&mut self, elem: Ref, count: usize, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
+        let types = self.types.clone();
+        let elem = types.resolve(elem)?;
+        Ok(Value::List((0..count).map(|_| self.element(elem, reader, depth)).collect::<Result<_>>()?))
+    }
+
+    fn element(&mut self, ty: &Type, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
+        if reader.left() == 0 {
+            return Err(Error::data("gob: decoding array or slice: length exceeds input size"));
+        }
+        self.spend(1)?;
+        self.value(ty, reader, depth)
+    }
+
+    fn structure(&mut self, ty: &Type, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
+        let Kind::Struct(fields) = &ty.kind else { return Err(Error::unknown_type()) };
+        self.spend(fields.len())?;
+        let types = self.types.clone();
+        let mut values = Vec::with_capacity(fields.len());
+        let mut next = 0;
+        loop {
+            let sent = next_field(reader, fields, &mut next)?;
+            let upto = if sent.is_some() { next - 1 } else { fields.len() };
+            for field in &fields[values.len()..upto] {
+                values.push((field.name.clone().into_owned(), Value::zero(&types.resolve(field.ty)?.kind)));
+            }
+            let Some(field) = sent else { return Ok(Value::Struct(values)) };
+            let value = self.value(types.resolve(field.ty)?, reader, depth)?;
+            values.push((field.name.clone().into_owned(), value));
+        }
+    }
+
+    fn spend(&mut self, elements: usize) -> Result<()> {
+        self.budget = self.budget.checked_sub(elements).ok_or_else(|| Error::data("gob: the value has too many elements"))?;
+        Ok(())
+    }
+}
