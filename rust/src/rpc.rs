@@ -1,4 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Go's net/rpc with gob: server and client.
+//! Go's net/rpc with gob over one Unix stream socket: server, client, and the methods that the core brings.
+//!
+//! A request is a [`Request`](wire::Request) and its argument, an answer a [`Response`](wire::Response) and the reply.
+//! Both go through one gob stream each way.
 
+pub mod beneath;
+pub mod builtin;
+pub mod client;
+mod link;
+pub mod server;
 pub mod service;
+pub mod wire;
+
+pub use client::Client;
+pub use server::{Call, Observer, serve};
+pub use service::{Method, MethodSet, Reply, Service};

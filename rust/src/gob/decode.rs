@@ -48,9 +48,14 @@ impl<R: Read> Decoder<R> {
         &mut self.input.reader
     }
 
-    /// Whether bytes have been received that no value has used yet.
-    pub fn has_buffered(&self) -> bool {
-        self.input.start < self.input.end
+    /// Gives back what the stream is read from; bytes received and not used are lost.
+    pub fn into_reader(self) -> R {
+        self.input.reader
+    }
+
+    /// The types that the stream has defined so far.
+    pub fn types(&self) -> &Arc<Types> {
+        &self.known.types
     }
 
     /// Receives once more, whether or not it is needed yet. Returns how many bytes came; 0 at the end.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::number::{put_int, put_uint};
+use super::number::{Reader, put_int, put_uint};
 use super::schema::{FIRST_OWN_ID, Field, Handle, Id, Kind, Ref, Type, Types, WireType};
 use super::serde::Typed;
 use super::serde::ser::{State, ValueWriter};
@@ -67,6 +67,13 @@ impl Encoder {
         &self.announcer.own
     }
 
+    /// Type and bytes of the value encoded last, as they stand in its message.
+    pub(crate) fn last(&self) -> (Id, &[u8]) {
+        let mut reader = Reader::new(&self.body);
+        let id = reader.int().ok().and_then(|id| Id::try_from(id).ok()).unwrap_or_default();
+        (id, reader.rest())
+    }
+
     fn put(
         &mut self,
         types: &Types,
@@ -88,6 +95,21 @@ impl Encoder {
 impl Default for Encoder {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// How many of the bytes that this side encoded are definitions before the first value.
+pub(crate) fn definitions_of(messages: &[u8]) -> Result<usize> {
+    let mut reader = Reader::new(messages);
+    loop {
+        let before = messages.len() - reader.left();
+        if reader.left() == 0 {
+            return Ok(before);
+        }
+        let message = reader.counted("message")?;
+        if Reader::new(message).int()? >= 0 {
+            return Ok(before);
+        }
     }
 }
 

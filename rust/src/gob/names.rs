@@ -50,6 +50,14 @@ impl Names {
         Ok(())
     }
 
+    /// Adds the names of `others`; they replace those registered here already.
+    pub fn extend(&mut self, others: &Names) {
+        for entry in &others.entries {
+            self.entries.retain(|own| own.local != entry.local);
+            self.entries.push(entry.clone());
+        }
+    }
+
     /// The name to send and the type for a value that is called `local` here.
     pub(crate) fn outgoing(&self, local: &str) -> Result<(&str, &Arc<Types>, &Handle)> {
         let entry = self.entries.iter().find(|entry| entry.local == local);

@@ -1,6 +1,196 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Which method answers a request: an engine's own before a built-in one.
 
-/// The RPC methods that an engine registers.
-#[derive(Default)]
-pub struct MethodSet {}
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::CallbackError;
+use crate::gob::{self, Dynamic, Encoder, Id, Names, Raw, Typed, Types};
+
+/// A method in its most general form, in whatever language it is written.
+pub trait Method: Send + Sync {
+    /// Answers one call: reads `args`, puts exactly one value into `reply`. An error, or its text, becomes the error
+    /// of the call; what was put into `reply` is dropped then.
+    fn call(&self, args: &Raw<'_>, reply: &mut Reply<'_>) -> Result<(), CallbackError>;
+}
+
+/// Takes the reply to one call.
+pub struct Reply<'a> {
+    encoder: &'a mut Encoder,
+    /// Messages for the connection: definitions, and the reply as the last.
+    out: &'a mut Vec<u8>,
+    sent: bool,
+}
+
+impl<'a> Reply<'a> {
+    pub(crate) fn new(encoder: &'a mut Encoder, out: &'a mut Vec<u8>) -> Self {
+        Reply { encoder, out, sent: false }
+    }
+
+    /// Replies with a Rust value.
+    pub fn send<T: Typed + Serialize + ?Sized>(&mut self, value: &T) -> gob::Result<()> {
+        self.once()?;
+        self.encoder.encode(value, self.out)
+    }
+
+    /// Replies with a value, JSON for example, that has the type `id` of `types`.
+    pub fn send_as<T: Serialize + ?Sized>(&mut self, types: &Types, id: Id, value: &T) -> gob::Result<()> {
+        self.once()?;
+        self.encoder.encode_as(types, id, value, self.out)
+    }
+
+    /// Replies with a value that brings its type.
+    pub fn send_value(&mut self, value: &Dynamic) -> gob::Result<()> {
+        self.once()?;
+        self.encoder.encode_value(value, self.out)
+    }
+
+    pub(crate) fn was_sent(&self) -> bool {
+        self.sent
+    }
+
+    fn once(&mut self) -> gob::Result<()> {
+        if self.sent {
+            return Err(gob::Error::data("a method replied twice"));
+        }
+        self.sent = true;
+        Ok(())
+    }
+}
+
+/// The RPC methods that an engine registers, by name.
+#[derive(Clone, Default)]
+pub struct MethodSet {
+    methods: BTreeMap<String, Arc<dyn Method>>,
+    names: Names,
+}
+
+impl MethodSet {
+    /// No methods.
+    pub fn new() -> Self {
+        MethodSet::default()
+    }
+
+    /// Adds a method with typed argument and reply. One of the same name is replaced.
+    #[must_use]
+    pub fn method<A, R, F>(self, name: &str, answer: F) -> Self
+    where
+        A: DeserializeOwned + 'static,
+        R: Typed + Serialize + 'static,
+        F: Fn(A) -> Result<R, CallbackError> + Send + Sync + 'static,
+    {
+        struct Answer<A, R, F>(F, std::marker::PhantomData<fn(A) -> R>);
+
+        impl<A, R, F> Method for Answer<A, R, F>
+        where
+            A: DeserializeOwned,
+            R: Typed + Serialize,
+            F: Fn(A) -> Result<R, CallbackError> + Send + Sync,
+        {
+            fn call(&self, args: &Raw<'_>, reply: &mut Reply<'_>) -> Result<(), CallbackError> {
+                reply.send(&self.0(args.to()?)?)?;
+                Ok(())
+            }
+        }
+
+        self.with(name, Arc::new(Answer(answer, std::marker::PhantomData)))
+    }
+
+    /// Adds a method in its general form. One of the same name is replaced.
+    #[must_use]
+    pub fn with(mut self, name: &str, method: Arc<dyn Method>) -> Self {
+        self.methods.insert(name.to_owned(), method);
+        self
+    }
+
+    /// Adds the registered types of interface values in arguments and replies.
+    #[must_use]
+    pub fn with_names(mut self, names: &Names) -> Self {
+        self.names.extend(names);
+        self
+    }
+
+    /// Adds the methods of `others` whose names are not taken.
+    #[must_use]
+    pub fn or(mut self, others: MethodSet) -> Self {
+        for (name, method) in others.methods {
+            self.methods.entry(name).or_insert(method);
+        }
+        let own = std::mem::replace(&mut self.names, others.names);
+        self.names.extend(&own);
+        self
+    }
+
+    /// The method of that name.
+    pub fn get(&self, name: &str) -> Option<&dyn Method> {
+        self.methods.get(name).map(|method| &**method)
+    }
+
+    /// The names of the methods, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.methods.keys().map(String::as_str)
+    }
+}
+
+/// What one server answers: a name and its methods.
+#[derive(Clone)]
+pub struct Service {
+    name: String,
+    methods: MethodSet,
+}
+
+impl Service {
+    /// The service `name`: an engine's own methods first, then built-in ones.
+    pub fn new(name: &str, own: MethodSet, builtin: MethodSet) -> Self {
+        Service { name: name.to_owned(), methods: own.or(builtin) }
+    }
+
+    /// The engine's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The registered types of interface values.
+    pub fn registered(&self) -> &Names {
+        &self.methods.names
+    }
+
+    /// The method for `NAME.Method`, or the error text that Go's clients know.
+    pub fn find(&self, service_method: &str) -> Result<&dyn Method, String> {
+        let Some((service, method)) = service_method.rsplit_once('.') else {
+            return Err(format!("rpc: service/method request ill-formed: {service_method}"));
+        };
+        if service != self.name {
+            return Err(format!("rpc: can't find service {service_method}"));
+        }
+        self.methods.get(method).ok_or_else(|| format!("rpc: can't find method {service_method}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_methods_win_and_unknown_ones_have_gos_texts() {
+        let own = MethodSet::new().method("Mkdir", |_: ()| Ok(1i64));
+        let builtin = MethodSet::new().method("Mkdir", |_: ()| Ok(2i64)).method("Chdir", |_: ()| Ok(0i64));
+        let service = Service::new("a.b", own, builtin);
+        let mut out = Vec::new();
+        let mut encoder = Encoder::new();
+        let mut reply = Reply::new(&mut encoder, &mut out);
+        let empty = std::sync::Arc::default();
+        let (names, limits) = (Names::new(), gob::Limits::default());
+        let args = Raw::own(&empty, &names, &limits, 2, &[0, 0]);
+        service.find("a.b.Mkdir").unwrap_or_else(|text| panic!("{text}")).call(&args, &mut reply).unwrap();
+        assert_eq!(out, [3, 4, 0, 2]);
+        assert!(service.find("a.b.Chdir").is_ok());
+        let text = |name| service.find(name).err().unwrap();
+        assert_eq!(text("ill"), "rpc: service/method request ill-formed: ill");
+        assert_eq!(text("b.Mkdir"), "rpc: can't find service b.Mkdir");
+        assert_eq!(text("a.b.Nope"), "rpc: can't find method a.b.Nope");
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Chroot: the container's root directory, for the server and the container process alike.
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::process::{chdir, chroot, fchdir, pivot_root};
+use rustix::thread::CapabilitySet;
+
+use super::{Builtin, raise};
+use crate::error::{CallbackError, Error, Result, Tried};
+use crate::gob::ByteString;
+use crate::gob_struct;
+
+gob_struct! {
+    /// The arguments of Chroot.
+    pub struct ChrootArgs as "ChrootArgs" {
+        /// The new root; empty is the working directory.
+        pub root: ByteString as "Root",
+        /// `pivot`, `move` or `chroot`.
+        pub method: ByteString as "Method",
+    }
+}
+
+/// Chroot.
+pub static METHOD: Builtin = Builtin {
+    name: "Chroot",
+    raises: CapabilitySet::SYS_ADMIN.union(CapabilitySet::SYS_CHROOT),
+    add: |set, builtin, _| {
+        let raises = builtin.raises;
+        set.method(builtin.name, move |args| change_root(&args, raises))
+    },
+};
+
+fn change_root(args: &ChrootArgs, raises: CapabilitySet) -> Result<i64, CallbackError> {
+    let _raised = raise::raise(raises)?;
+    let root = if args.root.is_empty() { ".".into() } else { args.root.clone() };
+    let enter = || chdir(root.as_path()).tried(|| format!("chdir {root}"));
+    let done = match args.method.as_bytes() {
+        b"pivot" => enter().and_then(|()| pivot()),
+        b"move" => enter().and_then(|()| move_here()),
+        b"chroot" => enter().and_then(|()| chroot(".").tried(|| "chroot")),
+        _ => Err(Error::invalid(format!("unknown method {:?}", args.method))),
+    };
+    done.and_then(|()| chdir("/").tried(|| "chdir /")).map_err(|error| error.during(format!("change root to {root}")))?;
+    Ok(0)
+}
+
+/// Makes the working directory, a mount, the root of the mount namespace, and lets go of the old one. Slave first: the
+/// detaching must not reach the mounts that it is a copy of.
+fn pivot() -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let old = open("/", flags, Mode::empty()).tried(|| "open the old root")?;
+    let new = open(".", flags, Mode::empty()).tried(|| "open the new root")?;
+    pivot_root(".", ".").tried(|| "pivot_root")?;
+    // From here on the old root lies on the new one, and only its descriptor leads to it.
+    fchdir(&old).tried(|| "chdir to the old root")?;
+    let none = None::<&str>;
+    mount(none, ".", none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none).tried(|| "make the old root a slave")?;
+    umount2(".", MntFlags::MNT_DETACH).tried(|| "detach the old root")?;
+    fchdir(&new).tried(|| "chdir to the new root")
+}
+
+/// Moves the working directory, a mount, over the root. For where the root cannot be pivoted, as on a ramfs.
+fn move_here() -> Result<()> {
+    let none = None::<&str>;
+    mount(Some("."), "/", none, MsFlags::MS_MOVE, none).tried(|| "move the mount to /")?;
+    chroot(".").tried(|| "chroot")
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Mount: any mount(2), with its target beneath a root.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::mount::{MsFlags, mount};
+use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
+
+use super::{Builtin, Resolver, raise};
+use crate::error::{CallbackError, errno_text};
+use crate::gob::schema::{self, Type};
+use crate::gob::{ByteString, Names, Typed};
+use crate::gob_struct;
+use crate::rpc::beneath::{self, Want};
+
+gob_struct! {
+    /// The arguments of Mount.
+    pub struct MountArgs as "MountArgs" {
+        /// The root; empty is `/`.
+        pub root: ByteString as "Root",
+        /// As in mount(2); not confined to the root.
+        pub source: ByteString as "Source",
+        /// A path under the root, or relative to it.
+        pub target: ByteString as "Target",
+        /// The file system's type, or empty.
+        pub filesystem: ByteString as "Filesystem",
+        /// The bits of mount(2).
+        pub flags: u64 as "Mountflags",
+        /// The file system's options, or empty.
+        pub data: ByteString as "Data",
+    }
+}
+
+gob_struct! {
+    /// The reply of Mount: all zero is success.
+    pub struct MountErrorReply as "MountErrorReply" {
+        /// What was tried, on what, and why it failed.
+        pub message: ByteString as "Message",
+        /// The errno of the call that failed.
+        pub errno: u64 as "Errno",
+        /// Whether something was not there.
+        pub is_not_exist: bool as "IsNotExist",
+        /// Whether a right was lacking.
+        pub is_permission: bool as "IsPermission",
+    }
+}
+
+/// The wire form of Mount's reply; products differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MountReply {
+    /// A [`MountErrorReply`].
+    Struct,
+    /// Go's `error` itself: nil, or an errno under the registered name `syscall.Errno`.
+    Plain,
+}
+
+/// The reply in the form [`MountReply::Plain`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum PlainError {
+    /// The errno of the call that failed.
+    #[serde(rename = "syscall.Errno")]
+    Errno(u64),
+}
+
+impl Typed for PlainError {
+    fn gob_type() -> &'static Type {
+        &schema::INTERFACE
+    }
+}
+
+/// Mount.
+pub static METHOD: Builtin = Builtin {
+    name: "Mount",
+    raises: CapabilitySet::SYS_ADMIN,
+    add: |set, builtin, options| {
+        let (resolver, raises) = (options.resolver, builtin.raises);
+        let answer = move |args: MountArgs| answer(&args, resolver, raises);
+        match options.mount_reply {
+            MountReply::Struct => set.method(builtin.name, move |args| Ok(structure(answer(args)?))),
+            MountReply::Plain => set
+                .with_names(&Names::new().with::<u64>("syscall.Errno"))
+                .method(builtin.name, move |args| Ok(answer(args)?.map(|failure| PlainError::Errno(failure.number())))),
+        }
+    },
+};
+
+/// What an overlay needs besides: its layers are opened with the mounter's rights.
+const OVERLAY_RAISES: CapabilitySet = CapabilitySet::FOWNER
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::DAC_READ_SEARCH)
+    .union(CapabilitySet::CHOWN);
+
+struct Failure {
+    text: String,
+    errno: i32,
+}
+
+impl Failure {
+    fn number(&self) -> u64 {
+        self.errno.unsigned_abs().into()
+    }
+}
+
+fn structure(failure: Option<Failure>) -> MountErrorReply {
+    failure.map_or_else(MountErrorReply::default, |failure| MountErrorReply {
+        is_not_exist: failure.errno == libc::ENOENT,
+        is_permission: matches!(failure.errno, libc::EPERM | libc::EACCES),
+        errno: failure.number(),
+        message: failure.text.into(),
+    })
+}
+
+fn answer(args: &MountArgs, resolver: Resolver, raises: CapabilitySet) -> Result<Option<Failure>, CallbackError> {
+    let overlay = args.filesystem.as_bytes() == b"overlay";
+    let _raised = raise::raise(if overlay { raises | OVERLAY_RAISES } else { raises })?;
+    Ok(mount_beneath(args, resolver).err())
+}
+
+/// Mounts on the opened target through its descriptor, so that nothing can take its place after the check.
+fn mount_beneath(args: &MountArgs, resolver: Resolver) -> Result<(), Failure> {
+    let what = || match args.source.is_empty() {
+        true => format!("mount on {:?}", args.target),
+        false => format!("mount {:?} on {:?}", args.source, args.target),
+    };
+    let unresolved = |errno: Errno| {
+        Failure { text: format!("{}: {}", what(), beneath::failure(errno)), errno: errno.raw_os_error() }
+    };
+    if args.target.is_empty() {
+        return Err(unresolved(Errno::NOENT));
+    }
+    let root = beneath::open_root(args.root.as_path()).map_err(unresolved)?;
+    let path = beneath::relative(args.root.as_path(), args.target.as_path());
+    let target = beneath::open(root.as_fd(), &path, Want::Anything, resolver).map_err(unresolved)?;
+    let place = format!("/proc/self/fd/{}", target.as_raw_fd());
+    let text = |text: &ByteString| (!text.is_empty()).then(|| text.as_bytes().to_vec());
+    let (source, filesystem, data) = (text(&args.source), text(&args.filesystem), text(&args.data));
+    mount(
+        source.as_deref(),
+        place.as_str(),
+        filesystem.as_deref(),
+        MsFlags::from_bits_retain(args.flags as libc::c_ulong),
+        data.as_deref(),
+    )
+    .map_err(|errno| Failure { text: format!("{}: {}", what(), errno_text(errno as i32)), errno: errno as i32 })
+}

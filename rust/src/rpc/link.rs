@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! One end of the connection: what is to be sent waits in a buffer until the next read needs the peer, or until it is
+//! flushed. Reading and sending make progress together, so that two ends with full buffers cannot wait for each other.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv, send};
+
+/// As long as more bytes than this are unsent, nothing is read: a peer that does not read gets no further answers.
+const UNSENT_LIMIT: usize = 1 << 20;
+/// A buffer that had to be larger than this is given back once it is empty.
+const KEPT_BUFFER: usize = 64 << 10;
+
+pub(crate) struct Link {
+    stream: UnixStream,
+    /// What is to be sent, from `sent` on.
+    out: Vec<u8>,
+    sent: usize,
+    /// The peer takes nothing any more. What it has sent can still be read.
+    broken: bool,
+    deadline: Option<Instant>,
+}
+
+impl Link {
+    pub fn new(stream: UnixStream) -> Self {
+        Link { stream, out: Vec::new(), sent: 0, broken: false, deadline: None }
+    }
+
+    /// Where to append what is to be sent.
+    pub fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    /// From now on waits end after `limit`.
+    pub fn set_limit(&mut self, limit: Option<Duration>) {
+        self.deadline = limit.map(|limit| Instant::now() + limit);
+    }
+
+    /// How many bytes are not sent yet.
+    pub fn unsent(&self) -> usize {
+        self.out.len() - self.sent
+    }
+
+    /// Sends what the socket takes without waiting. Tells whether something is left.
+    pub fn push(&mut self) -> io::Result<bool> {
+        while self.unsent() > 0 && !self.broken {
+            let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+            match send(self.stream.as_raw_fd(), &self.out[self.sent..], flags) {
+                Ok(count) => self.sent += count,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(true),
+                Err(Errno::EPIPE | Errno::ECONNRESET) => self.broken = true,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        self.out.clear();
+        self.sent = 0;
+        if self.out.capacity() > KEPT_BUFFER {
+            self.out = Vec::new();
+        }
+        Ok(false)
+    }
+
+    /// Waits until the socket can be written, or read if `reading`. Tells whether it can be read.
+    pub fn wait(&mut self, reading: bool) -> io::Result<bool> {
+        let mut events = PollFlags::empty();
+        events.set(PollFlags::POLLIN, reading);
+        events.set(PollFlags::POLLOUT, self.unsent() > 0);
+        loop {
+            let timeout = match self.deadline {
+                None => PollTimeout::NONE,
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                    PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
+                }
+            };
+            let mut polled = [PollFd::new(self.stream.as_fd(), events)];
+            match poll(&mut polled, timeout) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => {
+                    let ready = polled[0].revents().unwrap_or(PollFlags::POLLIN);
+                    return Ok(reading && ready.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR));
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Sends the rest, and takes in what is there already: a socket closed with unread bytes would show the peer an
+    /// error in place of the end.
+    pub fn finish(mut self) -> io::Result<()> {
+        while self.push()? {
+            self.wait(false)?;
+        }
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        let mut unread = [0; 4096];
+        for _ in 0..256 {
+            match recv(self.stream.as_raw_fd(), &mut unread, MsgFlags::MSG_DONTWAIT) {
+                Ok(1..) | Err(Errno::EINTR) => {}
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for Link {
+    /// Sends what is waiting, then receives. Descriptors that come along are never installed: nothing is given to
+    /// the kernel to put them in.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let unsent = self.push()?;
+            if unsent && self.unsent() > UNSENT_LIMIT {
+                self.wait(false)?;
+                continue;
+            }
+            let patient = !unsent && self.deadline.is_none();
+            let flags = if patient { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
+            match recv(self.stream.as_raw_fd(), buffer, flags) {
+                Ok(count) => return Ok(count),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => {
+                    self.wait(true)?;
+                }
+                Err(Errno::ECONNRESET) => return Ok(0),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The answering side: one connection, one call after the other, all on the calling thread. Root directory, umask,
+//! credentials and capabilities that a method changes for its time are then never seen by another call.
+
+use std::any::Any;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use super::link::Link;
+use super::service::{Reply, Service};
+use super::wire::{Request, Response};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gob::{self, Decoder, Encoder, Limits, Raw};
+
+/// Answers wait for further requests that are buffered already, up to this many bytes.
+const TOGETHER: usize = 64 << 10;
+
+/// Sees every call, for a trace.
+pub trait Observer {
+    /// After a call was answered.
+    fn called(&mut self, call: &Call<'_>);
+}
+
+/// One call that was answered.
+pub struct Call<'a> {
+    /// `NAME.Method` as the client said.
+    pub service_method: &'a str,
+    /// The client's number.
+    pub seq: u64,
+    /// The argument, if it could be read; [`Raw::json`] shows it.
+    pub args: Option<Raw<'a>>,
+    /// The reply, or the error's text.
+    pub outcome: std::result::Result<Raw<'a>, &'a str>,
+    /// How long the method took.
+    pub duration: Duration,
+}
+
+/// Serves one connection until its end. An undecodable header ends it with an error; everything else that is wrong
+/// is the error of one call.
+pub fn serve(stream: UnixStream, service: &Service, limits: &Limits) -> Result<()> {
+    serve_observed(stream, service, limits, None)
+}
+
+/// The same, with an observer of every call.
+pub fn serve_observed(
+    stream: UnixStream,
+    service: &Service,
+    limits: &Limits,
+    mut observer: Option<&mut dyn Observer>,
+) -> Result<()> {
+    let mut decoder = Decoder::new(Link::new(stream), limits.clone());
+    decoder.set_names(service.registered().clone());
+    let mut encoder = Encoder::with_names(service.registered().clone());
+    let mut answer = Vec::new();
+    let ended = loop {
+        let request: Request = match decoder.decode() {
+            Ok(request) => request,
+            Err(gob::Error::Eof) => break Ok(()),
+            Err(error) => break Err(failed(service, error)),
+        };
+        let args = match decoder.next() {
+            Err(gob::Error::Io(error)) => break Err(failed(service, gob::Error::Io(error))),
+            args => args,
+        };
+        answer.clear();
+        if let Err(error) = one_call(service, &request, args, &mut encoder, &mut answer, &mut observer) {
+            break Err(failed(service, error));
+        }
+        let link = decoder.reader_mut();
+        link.out().append(&mut answer);
+        if link.unsent() > TOGETHER
+            && let Err(error) = link.push()
+        {
+            break Err(Error::io("send rpc replies", &error));
+        }
+    };
+    let flushed = decoder.into_reader().finish();
+    ended.and(flushed.map_err(|error| Error::io("send rpc replies", &error)))
+}
+
+/// Answers one call: definitions, header and reply are appended to `answer`.
+fn one_call(
+    service: &Service,
+    request: &Request,
+    args: gob::Result<Raw<'_>>,
+    encoder: &mut Encoder,
+    answer: &mut Vec<u8>,
+    observer: &mut Option<&mut dyn Observer>,
+) -> gob::Result<()> {
+    let start = observer.is_some().then(Instant::now);
+    let name = request.service_method.to_string_lossy();
+    let mut body = Vec::new();
+    let (args, outcome) = match args {
+        // An unknown method matters more to the client than an argument that nobody wanted.
+        Err(error) => (None, service.find(&name).and(Err(error.to_string()))),
+        Ok(args) => (Some(args), run(service, &name, &args, &mut Reply::new(encoder, &mut body))),
+    };
+    let duration = start.map(|start| start.elapsed());
+    let (service_method, seq) = (request.service_method.clone(), request.seq);
+    let error = outcome.as_ref().err().cloned().unwrap_or_default().into();
+    if outcome.is_err() {
+        // The definitions of a reply that failed stand, and later replies rely on them.
+        let definitions = gob::encode::definitions_of(&body)?;
+        answer.extend_from_slice(&body[..definitions]);
+        body.clear();
+    }
+    if let (Some(observer), Some(duration)) = (observer, duration) {
+        let (types, limits, names) = (encoder.types().clone(), Limits::default(), gob::Names::new());
+        let outcome = match &outcome {
+            Ok(()) => {
+                let (id, bytes) = encoder.last();
+                Ok(Raw::own(&types, &names, &limits, id, bytes))
+            }
+            Err(text) => Err(text.as_str()),
+        };
+        observer.called(&Call { service_method: &name, seq, args, outcome, duration });
+    }
+    encoder.encode(&Response { service_method, seq, error }, answer)?;
+    match outcome {
+        Ok(()) => answer.append(&mut body),
+        Err(_) => encoder.encode(&(), answer)?,
+    }
+    Ok(())
+}
+
+/// Runs the method; an error's text is never empty, since that would mean success.
+fn run(service: &Service, name: &str, args: &Raw<'_>, reply: &mut Reply<'_>) -> std::result::Result<(), String> {
+    let method = service.find(name)?;
+    match catch_unwind(AssertUnwindSafe(|| method.call(args, reply))) {
+        Ok(Ok(())) if reply.was_sent() => Ok(()),
+        Ok(Ok(())) => Err(format!("rpc: method {name} gave no reply")),
+        Ok(Err(error)) => match error.to_string() {
+            text if text.is_empty() => Err(format!("rpc: method {name} failed")),
+            text => Err(text),
+        },
+        Err(panic) => Err(format!("rpc: method {name} panicked: {}", panic_text(&*panic))),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text")
+}
+
+fn failed(service: &Service, error: gob::Error) -> Error {
+    let what = format!("serve rpc of {}", service.name());
+    match error {
+        gob::Error::Io(error) => Error::io(what, &error),
+        error => Error::new(ErrorKind::Protocol, format!("{what}: {error}")),
+    }
+}
