@@ -11,6 +11,7 @@ pub mod engine;
 pub mod error;
 pub mod ffi;
 pub mod gob;
+pub mod log;
 pub mod rpc;
 
 pub use error::{Error, ErrorKind, Result};
