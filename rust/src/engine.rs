@@ -25,8 +25,9 @@ use crate::error::{CallbackError, Error};
 use crate::ffi::sys;
 
 pub mod common;
+pub(crate) mod json;
 
-pub use common::{Common, EngineConfig};
+pub use common::{Common, Document, EngineConfig};
 
 /// What a callback returns.
 pub type CallbackResult<T = ()> = Result<T, CallbackError>;
