@@ -12,6 +12,7 @@ pub mod error;
 pub mod ffi;
 pub mod gob;
 pub mod log;
+pub mod registry;
 pub mod rpc;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The engines of this process by name, and the RPC methods that each one brings. Registration ends when the
+//! lifecycle begins.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use crate::engine::{Document, Engine, Operations, lock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::guard;
+use crate::rpc::service::MethodSet;
+
+static REGISTRY: Registry = Registry::new();
+
+/// Makes an engine known under a name, which is case-sensitive. Errors: a name that is empty, has a NUL or is taken;
+/// the lifecycle has begun.
+pub fn register(name: &str, operations: Arc<dyn Operations>) -> Result<()> {
+    REGISTRY.register(name, operations)
+}
+
+/// As [`register`], in place of an engine that has the name.
+pub fn replace(name: &str, operations: Arc<dyn Operations>) -> Result<()> {
+    REGISTRY.replace(name, operations)
+}
+
+/// Makes the methods known that the RPC server serves for an engine, before or after the engine itself. Errors: as
+/// [`register`].
+pub fn register_rpc_methods(name: &str, methods: MethodSet) -> Result<()> {
+    REGISTRY.register_rpc_methods(name, methods)
+}
+
+/// As [`register_rpc_methods`], in place of methods that were registered.
+pub fn replace_rpc_methods(name: &str, methods: MethodSet) -> Result<()> {
+    REGISTRY.replace_rpc_methods(name, methods)
+}
+
+/// The methods registered for an engine.
+pub fn rpc_methods(name: &str) -> Option<Arc<MethodSet>> {
+    lock(&REGISTRY.0).methods.get(name).cloned()
+}
+
+/// The names of the engines, sorted.
+pub fn names() -> Vec<String> {
+    lock(&REGISTRY.0).engines.keys().cloned().collect()
+}
+
+/// Finds the engine that a document names, decodes the document around the engine's own configuration object and
+/// hands it to `init_config`. Errors: not JSON; a key of a wrong type (with its path); no or an empty `engineName`; no
+/// such engine (with the names that are registered); a callback panicked.
+pub fn get(json: &[u8]) -> Result<Engine> {
+    REGISTRY.get(json)
+}
+
+/// Ends registration: the lifecycle begins.
+pub fn begin() {
+    lock(&REGISTRY.0).begun = true;
+}
+
+/// The lock is held for look-ups only, never while an engine is called or dropped.
+struct Registry(Mutex<Entries>);
+
+struct Entries {
+    engines: BTreeMap<String, Arc<dyn Operations>>,
+    methods: BTreeMap<String, Arc<MethodSet>>,
+    begun: bool,
+}
+
+impl Entries {
+    fn check(&self, what: &str, name: &str) -> Result<()> {
+        let (kind, text) = if name.is_empty() {
+            (ErrorKind::Invalid, "the name is empty")
+        } else if name.contains('\0') {
+            (ErrorKind::Invalid, "the name has a NUL")
+        } else if self.begun {
+            (ErrorKind::Refused, "registration after the lifecycle has begun")
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(kind, format!("register {what} \"{}\": {text}", name.escape_debug())))
+    }
+}
+
+fn taken(what: &str, name: &str) -> Error {
+    let text = format!("register {what} \"{}\": already registered", name.escape_debug());
+    Error::new(ErrorKind::AlreadyExists, text).with_help("replace it by the call of that name")
+}
+
+impl Registry {
+    const fn new() -> Self {
+        Registry(Mutex::new(Entries { engines: BTreeMap::new(), methods: BTreeMap::new(), begun: false }))
+    }
+
+    fn register(&self, name: &str, operations: Arc<dyn Operations>) -> Result<()> {
+        let mut entries = lock(&self.0);
+        entries.check("engine", name)?;
+        if entries.engines.contains_key(name) {
+            return Err(taken("engine", name));
+        }
+        entries.engines.insert(name.to_owned(), operations);
+        Ok(())
+    }
+
+    fn replace(&self, name: &str, operations: Arc<dyn Operations>) -> Result<()> {
+        let replaced = {
+            let mut entries = lock(&self.0);
+            entries.check("engine", name)?;
+            entries.engines.insert(name.to_owned(), operations)
+        };
+        drop(replaced);
+        Ok(())
+    }
+
+    fn register_rpc_methods(&self, name: &str, methods: MethodSet) -> Result<()> {
+        let mut entries = lock(&self.0);
+        entries.check("RPC methods of", name)?;
+        if entries.methods.contains_key(name) {
+            return Err(taken("RPC methods of", name));
+        }
+        entries.methods.insert(name.to_owned(), Arc::new(methods));
+        Ok(())
+    }
+
+    fn replace_rpc_methods(&self, name: &str, methods: MethodSet) -> Result<()> {
+        let replaced = {
+            let mut entries = lock(&self.0);
+            entries.check("RPC methods of", name)?;
+            entries.methods.insert(name.to_owned(), Arc::new(methods))
+        };
+        drop(replaced);
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Result<Arc<dyn Operations>> {
+        let entries = lock(&self.0);
+        if let Some(operations) = entries.engines.get(name) {
+            return Ok(operations.clone());
+        }
+        let known: Vec<String> = entries.engines.keys().map(|name| format!("\"{}\"", name.escape_debug())).collect();
+        let help = match known.as_slice() {
+            [] => "no engine is registered".to_owned(),
+            known => format!("registered: {}", known.join(", ")),
+        };
+        let text = format!("engine \"{}\" is not found", name.escape_debug());
+        Err(Error::new(ErrorKind::NotFound, text).with_help(help))
+    }
+
+    fn get(&self, json: &[u8]) -> Result<Engine> {
+        let document = Document::parse(json)?;
+        if document.engine_name.is_empty() {
+            return Err(Error::invalid("engineName: missing or empty"));
+        }
+        let operations = self.find(&document.engine_name)?;
+        let name = document.engine_name.escape_debug().to_string();
+        let during = |callback: &str| format!("{callback} of engine \"{name}\"");
+        let config = guard(&during("Config"), || operations.config())?;
+        let common = guard(&during("decoding the configuration"), || document.into_common(config))??;
+        let common = Arc::new(Mutex::new(common));
+        guard(&during("InitConfig"), || operations.init_config(common.clone()))?;
+        Ok(Engine { operations, common })
+    }
+}
+
+#[cfg(test)]
+mod tests;
