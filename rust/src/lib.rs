@@ -11,6 +11,7 @@ pub mod engine;
 pub mod error;
 pub mod ffi;
 pub mod gob;
+pub mod launch;
 pub mod log;
 pub mod registry;
 pub mod rpc;
