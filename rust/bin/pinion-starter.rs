@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The program `pinion-starter`.
+//! stub
 fn main() {}

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::engine::common::encode;
 use crate::engine::{Pid, json};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::journal::Journal;
 
 mod helper;
 pub mod idmap;
@@ -55,18 +56,25 @@ pub struct StarterConfig {
     settings: Settings,
     json: Vec<u8>,
     warnings: Vec<String>,
+    journal: Option<Journal>,
     released: bool,
 }
 
 impl StarterConfig {
-    pub(crate) fn new(facts: Facts, json: Vec<u8>) -> Self {
-        StarterConfig { facts, settings: Settings::default(), json, warnings: Vec::new(), released: false }
+    pub(crate) fn new(facts: Facts, json: Vec<u8>, journal: Option<Journal>) -> Self {
+        StarterConfig { facts, settings: Settings::default(), json, warnings: Vec::new(), journal, released: false }
     }
 
     /// What was decided, the engine configuration as last written, and the warnings. A release changes nothing
     /// of what had been decided before.
     pub(crate) fn into_parts(self) -> (Settings, Vec<u8>, Vec<String>) {
         (self.settings, self.json, self.warnings)
+    }
+
+    /// Where to write down what PrepareConfig makes on the host, before it makes it; `None` if the launcher did not ask
+    /// for the cleanup-host process, which undoes it.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
     }
 
     /// Whether the setuid flow runs. A fact: also known after the release.

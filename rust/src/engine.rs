@@ -25,6 +25,7 @@ use crate::error::{CallbackError, Error};
 use crate::ffi::sys;
 
 pub mod common;
+pub mod contract;
 pub(crate) mod json;
 
 pub use common::{Common, Document, EngineConfig};
@@ -92,9 +93,10 @@ pub trait Operations: Send + Sync {
     /// Dropping `rpc` ends the RPC server, which releases stage 2; the core drops it when this returns an error.
     fn create_container(&self, context: &Context, container: Pid, rpc: UnixStream) -> CallbackResult;
 
-    /// Stage 2, the container's process itself: replaces the process, or drops `master` and goes on as the
-    /// container's first process for as long as it likes. When it returns well, the process ends with 0.
-    fn start_process(&self, master: UnixStream) -> CallbackResult;
+    /// Stage 2, the container's process itself: replaces the process, or closes `master` and goes on as the
+    /// container's first process for as long as it likes, an init shim. What that returns is how the container ended:
+    /// master repeats it, signals included, by which the first process of a PID namespace cannot end itself.
+    fn start_process(&self, master: &mut MasterConnection) -> CallbackResult<WaitStatus>;
 
     /// Master, only if [declared](Declaration::pre_start_process): after stage 2 wrote one byte to `master` and
     /// before it executes.
@@ -143,6 +145,33 @@ pub struct Engine {
     pub common: SharedCommon,
 }
 
+/// StartProcess's connection to master, which executing a program closes: master takes its end for the start of the
+/// container.
+pub struct MasterConnection(Option<UnixStream>);
+
+impl MasterConnection {
+    pub(crate) fn new(stream: UnixStream) -> Self {
+        MasterConnection(Some(stream))
+    }
+
+    /// The stream, on which bytes go to PreStartProcess; `None` once it is closed.
+    pub fn stream(&self) -> Option<&UnixStream> {
+        self.0.as_ref()
+    }
+
+    /// Says that the container has started, without executing a program.
+    pub fn close(&mut self) {
+        self.0 = None;
+    }
+
+    /// Says that StartProcess failed. Nothing is left to do where that cannot be said.
+    pub(crate) fn fail(&self) {
+        if let Some(stream) = &self.0 {
+            let _ = crate::lifecycle::messages::Handshake::StartFailed.send(stream);
+        }
+    }
+}
+
 /// Tells a callback that its result is no longer wanted.
 #[derive(Clone)]
 pub struct Context(Arc<OwnedFd>);
@@ -187,7 +216,7 @@ impl Signals {
     pub fn next(&self) -> crate::Result<Option<i32>> {
         loop {
             if let Some(signal) = sys::signal::read(&*self.queue)? {
-                return Ok(Some(signal));
+                return Ok(Some(signal.number));
             }
             let ready = sys::event::wait_readable(&[self.queue.as_fd(), self.context.as_fd()], None)?;
             if !ready[0] && ready[1] {

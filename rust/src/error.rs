@@ -98,6 +98,15 @@ impl Error {
         self
     }
 
+    /// The same error with what another process said of its cause, whose help and errno it takes over where it has none.
+    #[must_use]
+    pub fn because(mut self, reason: Error) -> Self {
+        self.0.text = format!("{}: {}", self.0.text, reason.0.text);
+        self.0.help = self.0.help.or(reason.0.help);
+        self.0.errno = self.0.errno.or(reason.0.errno);
+        self
+    }
+
     /// The same error with an advice that a reader can follow.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {

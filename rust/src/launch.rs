@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::ffi::sys::memory;
+use crate::ffi::sys::inherited;
 
 pub mod chunks;
 pub mod sealed;
@@ -164,7 +164,7 @@ impl<'a> Launch<'a> {
         command.stdin(stdin.unwrap_or_else(Stdio::inherit));
         command.stdout(stdout.unwrap_or_else(Stdio::inherit));
         command.stderr(stderr.unwrap_or_else(Stdio::inherit));
-        memory::inherit(&mut command, passed);
+        inherited::inherit(&mut command, passed);
         Ok((command, path))
     }
 
@@ -229,7 +229,7 @@ pub fn intake(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Re
     let variables: Vec<(OsString, OsString)> = environment.into_iter().collect();
     if let Some((_, number)) = variables.iter().find(|(name, _)| name == CONFIG_FD) {
         let number = parse_descriptor(CONFIG_FD, number)?;
-        return memory::adopt(number).and_then(sealed::read).map_err(|error| error.during(CONFIG_FD));
+        return inherited::adopt(number).and_then(sealed::read).map_err(|error| error.during(CONFIG_FD));
     }
     chunks::join(variables.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
         .map_err(|error| error.with_help("a starter is launched by its front end, not by hand"))

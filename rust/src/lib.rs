@@ -6,14 +6,31 @@
 //! The module list below is the map, in reading order. A newcomer follows one start through
 //! [`lifecycle`].
 
-pub mod config;
-pub mod engine;
-pub mod error;
-pub mod ffi;
-pub mod gob;
-pub mod launch;
-pub mod log;
 pub mod registry;
+
+pub mod engine;
+
+pub mod config;
+
+pub mod plan;
+
+pub mod launch;
+
+pub mod lifecycle;
+
+pub mod privileges;
+
+pub mod namespaces;
+
+pub mod gob;
+
 pub mod rpc;
+
+pub mod log;
+pub mod trace;
+
+pub mod error;
+
+pub mod ffi;
 
 pub use error::{Error, ErrorKind, Result};

@@ -6,7 +6,7 @@ use super::*;
 use crate::engine::Common;
 
 fn config() -> StarterConfig {
-    StarterConfig::new(Facts { is_suid: false }, b"{}".to_vec())
+    StarterConfig::new(Facts { is_suid: false }, b"{}".to_vec(), None)
 }
 
 fn refusal(result: Result<()>) -> String {
@@ -45,7 +45,7 @@ fn switches_end_up_in_the_settings() {
 
 #[test]
 fn facts_do_not_come_from_stage_1() {
-    assert!(StarterConfig::new(Facts { is_suid: true }, Vec::new()).is_suid());
+    assert!(StarterConfig::new(Facts { is_suid: true }, Vec::new(), None).is_suid());
     assert!(!config().is_suid());
     assert_eq!(config().container_pid(), 0);
 }

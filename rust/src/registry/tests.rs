@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::config::StarterConfig;
-use crate::engine::{CallbackResult, Context, EngineConfig, Pid, SharedCommon, Signals, WaitStatus};
+use crate::engine::{CallbackResult, Context, EngineConfig, MasterConnection, Pid, SharedCommon, Signals, WaitStatus};
 
 #[derive(Default)]
 struct Test {
@@ -48,8 +48,8 @@ impl Operations for Test {
         Ok(())
     }
 
-    fn start_process(&self, _: UnixStream) -> CallbackResult {
-        Ok(())
+    fn start_process(&self, _: &mut MasterConnection) -> CallbackResult<WaitStatus> {
+        Ok(WaitStatus::default())
     }
 
     fn monitor_container(&self, _: Pid, _: &Signals) -> CallbackResult<WaitStatus> {

@@ -4,26 +4,51 @@
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 
 use crate::error::{Error, Result, Tried};
 
-/// Reads one signal number from a queue made by [`queue`]; `None` if there is none.
-pub fn read(queue: impl AsFd) -> Result<Option<i32>> {
+/// A signal as the queue gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// Its number.
+    pub number: i32,
+    /// Whether the kernel sent it, as a terminal does to its whole foreground process group (SI_KERNEL, sigaction(2)).
+    pub from_kernel: bool,
+}
+
+/// Reads one signal from a queue made by [`queue`]; `None` if there is none.
+pub fn read(queue: impl AsFd) -> Result<Option<Queued>> {
     let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
     match nix::unistd::read(queue, &mut info) {
         Ok(read) if read == info.len() => {
-            let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
-            Ok(i32::try_from(number).ok())
+            // The structure begins with ssi_signo, ssi_errno and ssi_code, 32 bits each (signalfd(2)).
+            let word = |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+            Ok(Some(Queued { number: word(0), from_kernel: word(8) == libc::SI_KERNEL }))
         }
         Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
         Err(errno) => Err(Error::system("read the signal queue", errno as i32)),
     }
 }
 
+/// The signals with which somebody asks a process to end.
+pub const TERMINATING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+
 /// A close-on-exec, non-blocking signalfd(2) for every signal that can be blocked. They must be blocked first.
 pub fn queue() -> Result<OwnedFd> {
-    let set = SigSet::all();
+    queue_of(&SigSet::all())
+}
+
+/// The same for [`TERMINATING`] alone: every other signal stays pending.
+pub fn termination_queue() -> Result<OwnedFd> {
+    let mut set = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        set.add(signal);
+    }
+    queue_of(&set)
+}
+
+fn queue_of(set: &SigSet) -> Result<OwnedFd> {
     // SAFETY: the set is valid for the call, and -1 asks for a new descriptor.
     let fd = unsafe { libc::signalfd(-1, set.as_ref(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
     if fd < 0 {
@@ -43,14 +68,15 @@ pub fn unblock_all() -> Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).tried(|| "empty the signal mask")
 }
 
-/// Gives every signal its default disposition. The C library's own real-time signals are left alone: their
-/// numbers cannot be set through it.
+/// Gives every signal its default disposition, also the two that the C library keeps for itself and lets nobody set.
 pub fn reset_dispositions() {
-    for signal in 1..=libc::SIGRTMAX() {
+    // The kernel's own structure: handler, flags, restorer and mask; all zero is SIG_DFL.
+    let default = [0u64; 4];
+    for signal in 1..=64 {
         if signal != libc::SIGKILL && signal != libc::SIGSTOP {
-            // SAFETY: SIG_DFL is no function of ours, so no handler can run in an unexpected state. The call
-            // can only fail for the numbers that the C library keeps for itself.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
+            // SAFETY: the structure is valid and as large as the kernel's; SIG_DFL is no function of ours, so no handler
+            // can run in an unexpected state. The call cannot fail for these numbers.
+            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u8>(), 8) };
         }
     }
 }

@@ -41,7 +41,8 @@ fn change_root(args: &ChrootArgs, raises: CapabilitySet) -> Result<i64, Callback
         b"chroot" => enter().and_then(|()| chroot(".").tried(|| "chroot")),
         _ => Err(Error::invalid(format!("unknown method {:?}", args.method))),
     };
-    done.and_then(|()| chdir("/").tried(|| "chdir /")).map_err(|error| error.during(format!("change root to {root}")))?;
+    done.and_then(|()| chdir("/").tried(|| "chdir /"))
+        .map_err(|error| error.during(format!("change root to {root}")))?;
     Ok(0)
 }
 

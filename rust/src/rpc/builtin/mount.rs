@@ -123,8 +123,9 @@ fn mount_beneath(args: &MountArgs, resolver: Resolver) -> Result<(), Failure> {
         true => format!("mount on {:?}", args.target),
         false => format!("mount {:?} on {:?}", args.source, args.target),
     };
-    let unresolved = |errno: Errno| {
-        Failure { text: format!("{}: {}", what(), beneath::failure(errno)), errno: errno.raw_os_error() }
+    let unresolved = |errno: Errno| Failure {
+        text: format!("{}: {}", what(), beneath::failure(errno)),
+        errno: errno.raw_os_error(),
     };
     if args.target.is_empty() {
         return Err(unresolved(Errno::NOENT));

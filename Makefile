@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+# The verbs of pinion. `make help` lists them.
+
+CARGO ?= cargo
+STATIC = -C target-feature=+crt-static -C relocation-model=static
+RELEASE = target/release
+TESTS = $(CARGO) test --features _fault
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test test-rust test-scenarios test-differential test-killed lint bench bench-start bench-memory clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
+
+setup: ## install what building, testing and measuring need (Debian, as root)
+	@.ci/setup
+
+build: ## both programs, static, in target/release
+	@.ci/setup build
+	$(CARGO) rustc --release --bin pinion -- $(STATIC)
+	$(CARGO) rustc --release --bin pinion-starter -- $(STATIC)
+
+run: build ## start a container and let it show itself
+	$(RELEASE)/pinion run -- sh -c 'echo "container: uid $$(id -u), gid $$(id -g), pid $$$$, host name $$(hostname)"; \
+	  echo "namespaces:"; ls -l /proc/self/ns | sed -n "s/.* \([a-z_]*\) -> \(.*\)/  \1 \2/p"; \
+	  echo "mounts:"; sed -E "s/^([^ ]* ){4}([^ ]*) ([^ ]*) .* - ([^ ]*) .*/  \2 (\4, \3)/" /proc/self/mountinfo'
+
+test: setup ## everything: unit, differential, scenarios, kill points, the programs
+	@.ci/test
+
+test-rust: ## unit tests and the tests of the programs
+	$(TESTS)
+
+test-scenarios: ## the scenarios against the Rust starter, or the one that PINION_TEST_STARTER names
+	$(TESTS) --test scenarios -- --nocapture
+
+test-differential: ## bundles under crun and under pinion, compared
+	$(TESTS) --test differential -- --nocapture
+
+test-killed: ## every process killed at every point: nothing may be left
+	$(TESTS) --test killed -- --nocapture
+
+lint: ## rustfmt, clippy with warnings denied, no unsafe code outside its room
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --features _fault -- -D warnings
+	@if grep -rn unsafe rust --include=*.rs | grep -v '^rust/src/ffi'; then echo "unsafe code outside rust/src/ffi"; exit 1; fi
+
+bench: bench-start bench-memory ## every measurement
+
+bench-start: build $(RELEASE)/floor ## a start beside crun, runc, bwrap and a floor, in pairs
+	@.ci/setup bench
+	@rust/benches/start.sh $(RELEASE)
+
+bench-memory: build ## private memory of the runtime processes of ten containers
+	@.ci/setup bench
+	@rust/benches/memory.sh $(RELEASE)
+
+$(RELEASE)/floor: c-tests/floor.c
+	@mkdir -p $(RELEASE)
+	$(CC) -std=c99 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static -o $@ $<
+
+clean: ## remove what was built
+	$(CARGO) clean

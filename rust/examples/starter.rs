@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A whole starter with an engine of its own, and the Rust face of the scenarios: its configuration says what each callback
+//! does, and each callback writes what it sees to a log.
+#![no_main]
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::fd::IntoRawFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use nix::sys::wait::{WaitPidFlag, WaitStatus as Waited, waitpid};
+use pinion::config::settings::{IdMapping, Timeouts};
+use pinion::config::{Namespace, StarterConfig};
+use pinion::engine::{
+    CallbackResult, Context, Declaration, EngineConfig, MasterConnection, Monitor, Operations, Pid, SharedCommon,
+    Signals, WaitStatus, lock,
+};
+use pinion::lifecycle::journal::Entry;
+use pinion::rpc::builtin::hostname::HostnameArgs;
+use pinion::rpc::client::Client;
+use pinion::{Error, lifecycle, log, registry};
+use serde::{Deserialize, Serialize};
+
+pinion::entry!(start);
+
+fn start() -> i32 {
+    if let Err(error) = registry::register("probe", Arc::new(Probe::default())) {
+        log::error(&error);
+        return lifecycle::FAILURE;
+    }
+    lifecycle::run(&lifecycle::Host::default())
+}
+
+/// What a scenario configures.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    /// The file to which each callback appends a line.
+    log: String,
+    /// Set by PrepareConfig: every later process must see it.
+    prepared: bool,
+    /// Callbacks that fail, by `error`, `panic` or `hang`.
+    fail: BTreeMap<String, String>,
+    /// Whether PreStartProcess is declared; StartProcess then writes its byte.
+    pre_start: bool,
+    /// Whether the core monitors.
+    core_monitor: bool,
+    /// Namespaces to create.
+    create: Vec<String>,
+    /// Namespaces to join, by path.
+    join: BTreeMap<String, String>,
+    /// Join only.
+    join_only: bool,
+    /// The directory that becomes the working directory.
+    working_directory: String,
+    /// Lines of [container, host, size].
+    uid_map: Vec<[u32; 3]>,
+    /// As above.
+    gid_map: Vec<[u32; 3]>,
+    hybrid: bool,
+    map_helpers: bool,
+    allow_setgroups: bool,
+    instance: bool,
+    no_new_privs: bool,
+    propagation: String,
+    share_mounts: bool,
+    loopback: bool,
+    target_uid: Option<i64>,
+    target_gids: Vec<i64>,
+    /// Set name to capabilities.
+    capabilities: BTreeMap<String, Vec<String>>,
+    /// Files that PrepareConfig opens and keeps; their numbers come into `kept`.
+    keep: Vec<String>,
+    kept: Vec<i32>,
+    /// Directories that PrepareConfig makes on the host, after it has noted them in the journal.
+    make: Vec<String>,
+    /// The host name that CreateContainer sets through the RPC server, if any.
+    hostname: String,
+    /// The program to execute.
+    exec: Vec<String>,
+    /// Instead: the program that an init shim runs and waits for.
+    shim: Vec<String>,
+    handshake_ms: Option<u32>,
+}
+
+#[derive(Default)]
+struct Probe {
+    config: Arc<Mutex<Config>>,
+    common: OnceLock<SharedCommon>,
+}
+
+impl Probe {
+    fn config(&self) -> Config {
+        lock(&self.config).clone()
+    }
+
+    /// Writes the line, and fails as the scenario wants it.
+    fn enter(&self, callback: &str, detail: &str) -> CallbackResult {
+        let config = self.config();
+        if !config.log.is_empty() {
+            let mut file = OpenOptions::new().append(true).create(true).open(&config.log)?;
+            let line = format!("{callback} pid={} prepared={} {detail}\n", std::process::id(), config.prepared);
+            file.write_all(line.as_bytes())?;
+        }
+        match config.fail.get(callback).map(String::as_str) {
+            Some("error") => Err(format!("{callback} was told to fail").into()),
+            Some("panic") => panic!("{callback} was told to panic"),
+            Some("hang") => loop {
+                std::thread::park();
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+fn mappings(lines: &[[u32; 3]]) -> Vec<IdMapping> {
+    lines
+        .iter()
+        .map(|[container_id, host_id, size]| IdMapping { container_id: *container_id, host_id: *host_id, size: *size })
+        .collect()
+}
+
+impl Operations for Probe {
+    fn declaration(&self) -> Declaration {
+        let config = self.config();
+        let monitor = if config.core_monitor { Monitor::Core } else { Monitor::Engine };
+        Declaration { pre_start_process: config.pre_start, monitor }
+    }
+
+    fn config(&self) -> Arc<dyn EngineConfig> {
+        self.config.clone()
+    }
+
+    fn init_config(&self, common: SharedCommon) {
+        let _ = self.common.set(common);
+    }
+
+    fn prepare_config(&self, starter: &mut StarterConfig) -> CallbackResult {
+        for directory in &self.config().make {
+            let journal = starter.journal().ok_or("no journal without the cleanup-host process")?;
+            journal.note(&Entry::Directory(directory.into()))?;
+            std::fs::create_dir(directory)?;
+        }
+        self.enter("PrepareConfig", "")?;
+        let config = self.config();
+        let create: Vec<Namespace> =
+            config.create.iter().map(|kind| Namespace { kind: kind.clone(), path: String::new() }).collect();
+        starter.set_ns_flags_from_spec(&create)?;
+        for (kind, path) in &config.join {
+            starter.set_ns_path(kind, path)?;
+        }
+        starter.set_namespace_join_only(config.join_only)?;
+        if !config.working_directory.is_empty() {
+            starter.set_working_directory_fd(std::fs::File::open(&config.working_directory)?.into_raw_fd())?;
+        }
+        starter.add_uid_mappings(&mappings(&config.uid_map))?;
+        starter.add_gid_mappings(&mappings(&config.gid_map))?;
+        starter.set_hybrid_workflow(config.hybrid)?;
+        if config.map_helpers {
+            starter.set_newuidmap_path()?;
+            starter.set_newgidmap_path()?;
+        }
+        starter.set_allow_setgroups(config.allow_setgroups)?;
+        starter.set_instance(config.instance)?;
+        starter.set_no_new_privs(config.no_new_privs)?;
+        starter.set_master_propagate_mount(config.share_mounts)?;
+        starter.set_bring_loopback_interface(config.loopback)?;
+        if !config.propagation.is_empty() {
+            starter.set_mount_propagation(&config.propagation)?;
+        }
+        if let Some(uid) = config.target_uid {
+            starter.set_target_uid(uid)?;
+        }
+        starter.set_target_gid(&config.target_gids)?;
+        for (set, names) in &config.capabilities {
+            starter.set_capabilities(set, names)?;
+        }
+        if let Some(handshake_ms) = config.handshake_ms {
+            starter.set_timeouts(Timeouts { handshake_ms, ..Timeouts::default() })?;
+        }
+        let mut kept = Vec::new();
+        for path in &config.keep {
+            let number = std::fs::File::open(path)?.into_raw_fd();
+            starter.keep_file_descriptor(number)?;
+            kept.push(number);
+        }
+        let mut own = lock(&self.config);
+        own.prepared = true;
+        own.kept = kept;
+        Ok(())
+    }
+
+    fn create_container(&self, _: &Context, container: Pid, rpc: UnixStream) -> CallbackResult {
+        self.enter("CreateContainer", &format!("container={container}"))?;
+        let hostname = self.config().hostname;
+        if !hostname.is_empty() {
+            let mut client = Client::new(rpc, "probe");
+            client.call::<_, i64>("SetHostname", &HostnameArgs { hostname: hostname.into() })?;
+        }
+        Ok(())
+    }
+
+    fn start_process(&self, master: &mut MasterConnection) -> CallbackResult<WaitStatus> {
+        let config = self.config();
+        let kept: Vec<String> = config.kept.iter().map(|number| target(*number)).collect();
+        self.enter("StartProcess", &format!("kept={kept:?}"))?;
+        if config.pre_start {
+            let mut stream = master.stream().ok_or("the connection is closed")?;
+            stream.write_all(b"p")?;
+        }
+        if config.shim.is_empty() {
+            let (program, arguments) = config.exec.split_first().ok_or("no program")?;
+            return Err(Command::new(program).args(arguments).exec().into());
+        }
+        shim(&config.shim, master)
+    }
+
+    fn pre_start_process(&self, _: &Context, _: Pid, _: &UnixStream) -> CallbackResult {
+        self.enter("PreStartProcess", "")
+    }
+
+    fn post_start_host(&self, _: &Context) -> CallbackResult {
+        self.enter("PostStartHost", "")
+    }
+
+    fn post_start_process(&self, _: &Context, container: Pid) -> CallbackResult {
+        self.enter("PostStartProcess", &format!("container={container}"))
+    }
+
+    fn monitor_container(&self, container: Pid, signals: &Signals) -> CallbackResult<WaitStatus> {
+        self.enter("MonitorContainer", "")?;
+        let container = nix::unistd::Pid::from_raw(container);
+        loop {
+            match signals.next()? {
+                None => return Err("cancelled".into()),
+                Some(libc::SIGCHLD) => {
+                    if let Some(status) = reap(container)? {
+                        return Ok(status);
+                    }
+                }
+                Some(signal) => nix::sys::signal::kill(container, nix::sys::signal::Signal::try_from(signal)?)?,
+            }
+        }
+    }
+
+    fn cleanup_container(&self, _: &Context, fatal: Option<&Error>, status: WaitStatus) -> CallbackResult {
+        let fatal = fatal.map(ToString::to_string).unwrap_or_default();
+        self.enter("CleanupContainer", &format!("status=[{status}] fatal=[{fatal}]"))
+    }
+
+    fn cleanup_host(&self, _: &Context) -> CallbackResult {
+        self.enter("CleanupHost", "")
+    }
+}
+
+fn reap(container: nix::unistd::Pid) -> CallbackResult<Option<WaitStatus>> {
+    Ok(match waitpid(container, Some(WaitPidFlag::WNOHANG))? {
+        Waited::Exited(_, code) => Some(WaitStatus::exit(code)),
+        Waited::Signaled(_, signal, _) => Some(WaitStatus::killed(signal as i32)),
+        _ => None,
+    })
+}
+
+/// Where a descriptor of this number leads.
+fn target(number: i32) -> String {
+    let link = std::fs::read_link(format!("/proc/self/fd/{number}"));
+    link.map_or_else(|error| error.to_string(), |link| link.to_string_lossy().into_owned())
+}
+
+/// An init shim: it stays as the container's first process under a name of its own, runs the program as its child, reaps
+/// every orphan that comes to it, and ends with the program's exit code.
+fn shim(program: &[String], master: &mut MasterConnection) -> CallbackResult<WaitStatus> {
+    rustix::thread::set_name(c"probe-shim")?;
+    master.close();
+    let (name, arguments) = program.split_first().ok_or("no program")?;
+    let child = Command::new(name).args(arguments).spawn()?;
+    let own = i32::try_from(child.id())?;
+    loop {
+        match waitpid(None, None)? {
+            Waited::Exited(pid, code) if pid.as_raw() == own => return Ok(WaitStatus::exit(code)),
+            Waited::Signaled(pid, signal, _) if pid.as_raw() == own => return Ok(WaitStatus::killed(signal as i32)),
+            _ => {}
+        }
+    }
+}

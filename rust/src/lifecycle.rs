@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The story of one start: numbered steps, one line each, from the starter's first instruction to the exit code.
+//!
+//! Read [`run`] first, then who exists ([`roles`]), what they say to each other ([`messages`]), and each process's own
+//! file: [`stage1`], [`container`] with [`handshake`] beside it, [`rpc_server`], [`stage2`], [`master`], and on the host
+//! [`post_start_host`] and [`cleanup_host`]. docs/lifecycle.md has the same numbers.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use crate::engine::contract::Callback;
+use crate::engine::{CallbackResult, WaitStatus};
+use crate::error::{Error, Result};
+use crate::ffi::sys;
+use crate::lifecycle::container::{Container, Side};
+use crate::lifecycle::host_processes::HostProcesses;
+use crate::lifecycle::journal::Journal;
+use crate::lifecycle::roles::Step;
+use crate::plan::Facts;
+use crate::privileges::Credentials;
+use crate::{launch, log, namespaces, privileges, registry, trace};
+
+pub mod child;
+pub mod cleanup_host;
+pub mod container;
+pub mod fault;
+pub mod handover;
+pub mod handshake;
+pub mod host_process;
+mod host_processes;
+pub mod hygiene;
+pub mod journal;
+pub mod master;
+pub mod messages;
+pub mod post_start_host;
+pub mod roles;
+pub mod rpc_server;
+pub mod stage1;
+pub mod stage2;
+
+/// What a product that embeds the core decides about its starter.
+pub struct Host {
+    /// The environment variable with the message level.
+    pub level_variable: &'static str,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Host { level_variable: log::LEVEL_VARIABLE }
+    }
+}
+
+/// Why a start does not go on.
+pub enum Stop {
+    /// Something failed: the exit code is 255.
+    Failed {
+        /// What.
+        error: Error,
+        /// Whether stage 1 has run CleanupHost already.
+        cleaned: bool,
+    },
+    /// A process that everything depends on ended, or the starter was asked to: that end is repeated.
+    Ended(WaitStatus),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Failed { error, cleaned: false }
+    }
+}
+
+/// The runtime's exit code for its own failures.
+pub const FAILURE: i32 = 255;
+
+/// The whole life of a starter that the launcher has executed. Engines are registered before. The caller must have one
+/// thread. Every process of the tree ends in here.
+pub fn run(host: &Host) -> ! {
+    log::install_panic_hook();
+    let status = match lead(host) {
+        Ok(status) | Err(Stop::Ended(status)) => status,
+        Err(Stop::Failed { error, .. }) => {
+            log::error(&error);
+            WaitStatus::exit(FAILURE)
+        }
+    };
+    end_as(status)
+}
+
+/// Steps 1 to 4, the rest, and host clean-up whatever came of that.
+fn lead(host: &Host) -> Result<WaitStatus, Stop> {
+    hygiene::standard_streams()?;
+    let mut start = Start::facts(host)?;
+    start.configuration()?;
+    let mut hosts = HostProcesses::spawn(&mut start)?;
+    hygiene::environment(&start.facts, host.level_variable);
+    trace::step(Step::Environment);
+    let outcome = contain(&start, &mut hosts);
+    hosts.clean_up(outcome, start.limit)
+}
+
+/// Steps 6 to 17.
+fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop> {
+    let decided = stage1::run(start, &hosts.descriptors())?;
+    let plan = decided.plan;
+    hygiene::descriptors(&plan.descriptors, decided.descriptors, &start.own(hosts))?;
+    trace::step(Step::Descriptors);
+    let (ends, container_ends) = container::sockets(plan.join_only)?;
+    trace::step(Step::Sockets);
+    let mut targets = namespaces::open_all(plan.joined())?;
+    namespaces::user::enter(&plan, &mut targets)?;
+    trace::step(Step::UserNamespace);
+    let host_pid_namespace = namespaces::pid::enter(&plan, &mut targets)?;
+    trace::step(Step::PidNamespace);
+    let mut child = match container::clone(&plan)? {
+        Side::Container => {
+            hosts.release();
+            drop(ends);
+            Container { plan, engine: decided.engine, ends: container_ends, targets }.live()
+        }
+        Side::Master(child) => child,
+    };
+    drop((container_ends, targets));
+    namespaces::pid::leave(host_pid_namespace)?;
+    hosts.container(&child)?;
+    handshake::lead(start, &plan, &decided.settings, &mut child, &ends)?;
+    trace::step(Step::Handshake);
+    master::run(master::Master { plan, engine: decided.engine, child, ends, hosts })
+}
+
+/// What the starter knows before stage 1 has run.
+pub struct Start {
+    /// The facts.
+    pub facts: Facts,
+    /// The launcher's engine configuration.
+    pub configuration: Vec<u8>,
+    /// Requests to end, from before anything was started.
+    pub termination: OwnedFd,
+    /// What was made on the host, if there is a process to undo it.
+    pub journal: Option<Journal>,
+    /// The limit of one handshake, until the plan says another.
+    pub limit: Duration,
+}
+
+impl Start {
+    /// Step 1, and step 8 with it: from here on no signal is lost, and none ends a process before it has cleaned up.
+    fn facts(host: &Host) -> Result<Self> {
+        sys::signal::reset_dispositions();
+        sys::signal::block_all()?;
+        log::set_level_from(host.level_variable)?;
+        fault::arm();
+        if let Some(record) = std::env::var_os(launch::RECORD_FD) {
+            trace::start(launch::parse_descriptor(launch::RECORD_FD, &record)?)?;
+        }
+        registry::begin();
+        let credentials = Credentials::read()?;
+        let facts = Facts {
+            setuid: sys::process::is_secure_execution(),
+            uid: credentials.uid[0],
+            gid: credentials.gid[0],
+            effective: credentials.effective,
+            permitted: credentials.permitted,
+            known_capabilities: privileges::known_capabilities()?,
+            post_start_host: std::env::var_os(launch::POST_START_HOST).is_some(),
+            cleanup_host: std::env::var_os(launch::CLEANUP_HOST).is_some(),
+        };
+        trace::step(Step::Facts);
+        Ok(Start {
+            facts,
+            configuration: Vec::new(),
+            termination: sys::signal::termination_queue()?,
+            journal: None,
+            limit: Duration::from_secs(60),
+        })
+    }
+
+    /// Step 2.
+    fn configuration(&mut self) -> Result<()> {
+        self.configuration = launch::intake(std::env::vars_os())?;
+        trace::step(Step::Configuration);
+        Ok(())
+    }
+
+    /// Waits until one of `fds` is readable, at most `limit`. Being asked to end stops the start.
+    pub fn until(&self, fds: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<Vec<bool>, Stop> {
+        let mut all = fds.to_vec();
+        all.push(self.termination.as_fd());
+        let mut ready = sys::event::wait_readable(&all, limit)?;
+        if ready.pop() == Some(true)
+            && let Some(signal) = sys::signal::read(&self.termination)?
+        {
+            return Err(Stop::Ended(WaitStatus::killed(signal.number)));
+        }
+        Ok(ready)
+    }
+
+    /// The core's descriptors at this moment, which no kept descriptor may replace.
+    fn own<'a>(&'a self, hosts: &'a HostProcesses) -> Vec<BorrowedFd<'a>> {
+        let mut own = hosts.descriptors();
+        own.push(self.termination.as_fd());
+        own.extend(self.journal.as_ref().map(AsFd::as_fd));
+        own.extend(trace::descriptor());
+        own
+    }
+}
+
+/// Calls a callback: its error keeps its identity, a panic becomes an error.
+pub fn call<T>(callback: Callback, body: impl FnOnce() -> CallbackResult<T>) -> Result<T> {
+    trace::event("callback", || {
+        let seen = Credentials::read().ok();
+        serde_json::json!({ "name": callback.name(), "credentials": seen })
+    });
+    let result = log::guard(callback.name(), body).and_then(|result| result.map_err(Error::callback));
+    trace::event("returned", || {
+        let error = result.as_ref().err().map(ToString::to_string);
+        serde_json::json!({ "name": callback.name(), "ok": error.is_none(), "error": error })
+    });
+    result
+}
+
+/// Ends the calling process as another one ended: with its exit code, or by the same signal with its default action and
+/// without a core file of the runtime's, else with 128 + its number.
+fn end_as(status: WaitStatus) -> ! {
+    trace::event("exit", || serde_json::json!({ "code": status.exit_code(), "signal": status.signal() }));
+    if let Some(signal) = status.signal() {
+        use nix::sys::resource::{Resource, setrlimit};
+        // A limit that cannot be lowered costs a needless core file, nothing else.
+        let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+        // As the first process of a PID namespace this one survives its own signals: then the number tells.
+        let _ = sys::signal::raise_default(signal);
+        sys::process::exit(128 + signal)
+    }
+    sys::process::exit(status.exit_code().unwrap_or(FAILURE))
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Children are owned: a child is a pidfd that kills and reaps when it goes out of scope.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, waitid};
+
+use crate::engine::WaitStatus;
+use crate::error::{Error, Result, Tried};
+use crate::ffi::sys::event;
+use crate::ffi::sys::process::{Cloned, clone, exit};
+use crate::lifecycle::roles::Role;
+use crate::{privileges, trace};
+
+/// A process that this one made and has to reap.
+pub struct Child {
+    pid: Pid,
+    pidfd: OwnedFd,
+    role: Role,
+    /// Whether somebody else has reaped it, or is to.
+    released: bool,
+}
+
+/// Which side of [`fork`] this is.
+pub enum Forked {
+    /// The new process.
+    Child,
+    /// The caller.
+    Parent(Child),
+}
+
+/// Makes a process that has `role` from its first instruction. `flags` are further flags of clone(2).
+pub fn fork(role: Role, flags: u64) -> Result<Forked, Errno> {
+    let parent = nix::unistd::getpid();
+    match clone(flags)? {
+        Cloned::Child => {
+            trace::enter(role, Some(parent.as_raw()));
+            Ok(Forked::Child)
+        }
+        Cloned::Parent(pid, pidfd) => Ok(Forked::Parent(Child { pid, pidfd, role, released: false })),
+    }
+}
+
+/// Ties the calling child to its parent: `signal` comes when that dies, and a parent that has died before this was set
+/// ends the child now. `parent` is the parent's pid in a PID namespace that both are in.
+pub fn tie_to_parent(signal: Signal, parent: i32) -> Result<()> {
+    privileges::arm_death_signal(signal)?;
+    if nix::unistd::getppid().as_raw() != parent {
+        exit(255);
+    }
+    Ok(())
+}
+
+impl Child {
+    /// Its pid in the caller's PID namespace.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        match pidfd_send_signal(&self.pidfd, signal) {
+            // It has ended already: whoever waits for it learns that.
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(errno) => Err(errno).tried(|| format!("send signal {} to {}", signal.as_raw(), self.role)),
+        }
+    }
+
+    /// Kills it.
+    pub fn kill(&self) -> Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    /// Whether it has ended, reaped or not.
+    pub fn has_ended(&self) -> bool {
+        event::is_readable(&self.pidfd)
+    }
+
+    /// Waits for its end and reaps it.
+    pub fn wait(&mut self) -> Result<WaitStatus> {
+        let status = loop {
+            match waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other.tried(|| format!("wait for {}", self.role))?,
+            }
+        };
+        self.released = true;
+        let status = status.map(|status| wait_status(&status)).unwrap_or_default();
+        trace::event("child", || serde_json::json!({ "of": self.role.word(), "status": status.to_string() }));
+        Ok(status)
+    }
+
+    /// Waits at most `limit` for its end and reaps it; `None` after that.
+    pub fn wait_within(&mut self, limit: Duration) -> Result<Option<WaitStatus>> {
+        let ended = event::wait_readable(&[self.pidfd.as_fd()], Some(limit))?;
+        if ended[0] { self.wait().map(Some) } else { Ok(None) }
+    }
+
+    /// Leaves it to somebody else: to the process that made it, from a fork of that, or to an engine that reaps.
+    pub fn release(&mut self) {
+        self.released = true;
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.released {
+            return;
+        }
+        // Nobody is left to hear of an error here, and there is nothing else to try.
+        let _ = self.kill();
+        let _ = self.wait();
+    }
+}
+
+fn wait_status(status: &WaitIdStatus) -> WaitStatus {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => WaitStatus::exit(code),
+        (None, Some(signal)) => WaitStatus::killed(signal),
+        (None, None) => WaitStatus::default(),
+    }
+}
+
+/// A failed clone: what was tried and what helps.
+pub fn not_cloned(role: Role, kinds: &[crate::config::settings::NamespaceKind], errno: Errno) -> Error {
+    let what = if kinds.is_empty() {
+        format!("create the {role} process")
+    } else {
+        format!("create the {role} process in new {} namespaces", crate::namespaces::words(kinds))
+    };
+    crate::namespaces::refused(&what, kinds, errno)
+}

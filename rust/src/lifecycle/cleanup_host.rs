@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! cleanup-host and its spare · children of: starter (master) · namespaces: the host's · privileges: real user, for good ·
+//! parent death: SIGTERM, which stays blocked, since end-of-file on the socket says the same and nobody else can send it ·
+//! end: 0 after CleanupHost, 1 if that failed · run it: exactly once between the two of them, on master's word or after
+//! master's death, when the container is gone.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use crate::engine::contract::Callback;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ffi::sys;
+use crate::lifecycle::child::Child;
+use crate::lifecycle::host_process::{self, HostProcess, Own, Side};
+use crate::lifecycle::journal::Journal;
+use crate::lifecycle::messages::{Channel, FromHostProcess, Received, ToHostProcess, channel};
+use crate::lifecycle::roles::Role;
+
+/// Master's side of the pair.
+pub struct CleanupHost {
+    first: HostProcess,
+    spare: HostProcess,
+}
+
+/// Makes both processes. The first tells the spare, on a socket of their own, when it has run CleanupHost.
+pub fn spawn(configuration: &[u8], journal: &Journal) -> Result<CleanupHost> {
+    let (watched, watcher) = channel::<FromHostProcess, FromHostProcess>()?;
+    let first = match host_process::spawn(Role::CleanupHost)? {
+        Side::Parent(process) => process,
+        Side::Child(channel, parent) => {
+            drop(watcher);
+            let mut cleanup = Cleanup { configuration, journal, channel, container: None };
+            host_process::live(parent, 1, || cleanup.serve_first(&watched))
+        }
+    };
+    drop(watched);
+    match host_process::spawn(Role::CleanupSpare)? {
+        Side::Parent(spare) => Ok(CleanupHost { first, spare }),
+        Side::Child(channel, parent) => {
+            // The first one's socket must have no holder but master.
+            first.release();
+            let mut cleanup = Cleanup { configuration, journal, channel, container: None };
+            host_process::live(parent, 1, || cleanup.serve_spare(&watcher))
+        }
+    }
+}
+
+type Watch = Channel<FromHostProcess, FromHostProcess>;
+
+struct Cleanup<'a> {
+    configuration: &'a [u8],
+    journal: &'a Journal,
+    channel: Own,
+    /// The container process's pidfd, once there is one.
+    container: Option<OwnedFd>,
+}
+
+/// Why the wait of a clean-up process ended.
+#[derive(PartialEq, Eq)]
+enum Wake {
+    Run,
+    StandDown,
+    MasterDied,
+}
+
+impl Cleanup<'_> {
+    fn serve_first(&mut self, watched: &Watch) -> Result<()> {
+        let wake = self.wait_for_master()?;
+        if wake == Wake::StandDown {
+            // A spare that is gone needs no word.
+            let _ = watched.send(&FromHostProcess::Done, &[]);
+            return Ok(());
+        }
+        let result = self.run()?;
+        // The spare first: should this process be killed before it has answered master, the work is done all the same.
+        let _ = watched.send(&FromHostProcess::Done, &[]);
+        self.answer(result)
+    }
+
+    fn serve_spare(&mut self, watcher: &Watch) -> Result<()> {
+        let mut master_died = false;
+        loop {
+            let all = [watcher.as_fd(), self.channel.as_fd()];
+            let ready = sys::event::wait_readable(if master_died { &all[..1] } else { &all }, None)?;
+            if ready[0] {
+                match watcher.receive()? {
+                    Received::Message(..) => return Ok(()),
+                    // The first one died before it was through.
+                    Received::Closed if master_died => break,
+                    Received::Closed if self.wait_for_master()? == Wake::StandDown => return Ok(()),
+                    Received::Closed => break,
+                }
+            }
+            match self.next_word()? {
+                Some(Wake::StandDown) => return Ok(()),
+                Some(Wake::Run) => break,
+                Some(Wake::MasterDied) => master_died = true,
+                None => {}
+            }
+        }
+        let result = self.run()?;
+        self.answer(result)
+    }
+
+    fn wait_for_master(&mut self) -> Result<Wake> {
+        loop {
+            if let Some(wake) = self.next_word()? {
+                return Ok(wake);
+            }
+        }
+    }
+
+    fn next_word(&mut self) -> Result<Option<Wake>> {
+        match self.channel.receive()? {
+            Received::Message(ToHostProcess::Container, fds) => {
+                self.container = fds.into_iter().next();
+                Ok(None)
+            }
+            Received::Message(ToHostProcess::Run, _) => Ok(Some(Wake::Run)),
+            Received::Message(ToHostProcess::StandDown, _) => Ok(Some(Wake::StandDown)),
+            Received::Closed => Ok(Some(Wake::MasterDied)),
+        }
+    }
+
+    /// Waits for the container's end, which master's death brings about, and cleans up what it can no longer use.
+    fn run(&self) -> Result<Result<()>> {
+        if let Some(pidfd) = &self.container {
+            sys::event::wait_readable(&[pidfd.as_fd()], None)?;
+        }
+        let called = host_process::run(self.configuration, Callback::CleanupHost, |engine, context| {
+            engine.operations.cleanup_host(context)
+        });
+        let undone = self.journal.undo();
+        Ok(called.and(undone))
+    }
+
+    fn answer(&self, result: Result<()>) -> Result<()> {
+        if !host_process::answer(&self.channel, result)? {
+            sys::process::exit(1);
+        }
+        Ok(())
+    }
+}
+
+impl CleanupHost {
+    /// Hands the container's pidfd on.
+    pub fn container(&self, container: &Child) -> Result<()> {
+        self.first.tell(&ToHostProcess::Container, Some(container))?;
+        self.spare.tell(&ToHostProcess::Container, Some(container))
+    }
+
+    /// The descriptors behind them.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.first.descriptors().into_iter().chain(self.spare.descriptors())
+    }
+
+    /// Has CleanupHost run, by the spare if the first one died or does not answer, and waits for both to end.
+    pub fn run(self, limit: Duration) -> Result<()> {
+        let result = match self.first.ask(limit) {
+            Err(error) if matches!(error.kind(), ErrorKind::PeerDied | ErrorKind::Timeout) => {
+                self.first.kill()?;
+                self.spare.ask(limit)
+            }
+            answer => answer,
+        };
+        self.first.end(limit);
+        self.spare.end(limit);
+        result.map_err(|error: Error| error.during("host cleanup failed"))
+    }
+
+    /// There is nothing to clean up, or stage 1 has done so.
+    pub fn stand_down(self, limit: Duration) -> Result<()> {
+        self.first.tell(&ToHostProcess::StandDown, None)?;
+        self.spare.tell(&ToHostProcess::StandDown, None)?;
+        self.first.end(limit);
+        self.spare.end(limit);
+        Ok(())
+    }
+
+    /// In a fork of its owner: lets go of both.
+    pub fn release(self) {
+        self.first.release();
+        self.spare.release();
+    }
+}

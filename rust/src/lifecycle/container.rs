@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! container process · child of: master · namespaces: the container's, entered here · privileges: those of its user
+//! namespace, or root's · dies with: SIGKILL from parent death · goes on as: stage 2 · tells: master.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::sys::stat::{fstat, makedev};
+use rustix::process::Signal;
+
+use crate::config::settings::{NamespaceKind, Propagation};
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::ffi::sys;
+use crate::ffi::sys::descriptor;
+use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
+use crate::lifecycle::messages::{Channel, FromContainer, Handshake, Report, ToHostProcess, channel};
+use crate::lifecycle::roles::{Role, Step};
+use crate::lifecycle::{rpc_server, stage2};
+use crate::namespaces::{self, Target};
+use crate::plan::Plan;
+use crate::{engine::Engine, privileges, trace};
+
+/// Master's ends of the sockets that step 10 makes.
+pub struct MasterEnds {
+    /// The stream between master and the container process.
+    pub master: UnixStream,
+    /// The RPC connection, unless only joining.
+    pub rpc: Option<UnixStream>,
+    /// What the core has to say besides.
+    pub control: Channel<ToHostProcess, FromContainer>,
+}
+
+/// The container process's ends.
+pub struct ContainerEnds {
+    /// The stream between master and the container process.
+    pub master: UnixStream,
+    /// The RPC server's end, unless only joining.
+    pub rpc: Option<UnixStream>,
+    /// What the core has to say besides.
+    pub control: Channel<FromContainer, ToHostProcess>,
+}
+
+/// Step 10.
+pub fn sockets(join_only: bool) -> Result<(MasterEnds, ContainerEnds)> {
+    let pair = || UnixStream::pair().tried(|| "make a socket pair between master and the container process");
+    let (master, container) = pair()?;
+    let (client, server) =
+        if join_only { (None, None) } else { pair().map(|(ours, theirs)| (Some(ours), Some(theirs)))? };
+    let (ours, theirs) = channel()?;
+    Ok((
+        MasterEnds { master, rpc: client, control: ours },
+        ContainerEnds { master: container, rpc: server, control: theirs },
+    ))
+}
+
+/// Which side of [`clone`] this is.
+pub enum Side {
+    /// The container process.
+    Container,
+    /// Master.
+    Master(Child),
+}
+
+/// Step 13, the clone: with a new PID namespace and, in the hybrid flow, a new user namespace.
+pub fn clone(plan: &Plan) -> Result<Side> {
+    let mut kinds = plan.created_by(Role::Container);
+    kinds.retain(|kind| matches!(kind, NamespaceKind::User | NamespaceKind::Pid));
+    let flags = u64::try_from(namespaces::flags(&kinds).bits()).unwrap_or(0);
+    match fork(Role::Container, flags).map_err(|errno| not_cloned(Role::Container, &kinds, errno))? {
+        Forked::Child => Ok(Side::Container),
+        Forked::Parent(child) => Ok(Side::Master(child)),
+    }
+}
+
+/// What the container process brings along into its life.
+pub struct Container {
+    /// The plan.
+    pub plan: Plan,
+    /// The engine.
+    pub engine: Engine,
+    /// Its ends of the sockets.
+    pub ends: ContainerEnds,
+    /// The namespaces that it joins, opened beforehand.
+    pub targets: Vec<Target>,
+}
+
+impl Container {
+    /// The whole life of the process.
+    pub fn live(self) -> ! {
+        let Container { plan, engine, ends: ContainerEnds { master, rpc, control }, targets } = self;
+        let entered = Entry { plan: &plan, targets: &targets, master: &master, control: &control }.enter();
+        let served = entered.and_then(|()| match rpc {
+            None => Ok(None),
+            Some(connection) => rpc_server::fork().map(|forked| Some((forked, connection))),
+        });
+        let prepared = match served {
+            Ok(Some((Forked::Child, connection))) => {
+                // The server says nothing on the stream, and must not hold it open.
+                drop(master);
+                rpc_server::live(&engine, connection, &control)
+            }
+            Ok(Some((Forked::Parent(server), connection))) => {
+                drop(connection);
+                rpc_server::wait(server)
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match prepared {
+            Ok(()) => stage2::live(&plan, &engine, master, &control),
+            Err(error) => fail(&control, &error),
+        }
+    }
+}
+
+/// Tells master why this process, as whichever of its roles, cannot go on, and ends it. If master is gone, nobody is left to
+/// hear of it and this process is about to be killed.
+pub fn fail(control: &Channel<FromContainer, ToHostProcess>, error: &Error) -> ! {
+    let _ = control.send(&FromContainer::Failed(Report::from(error)), &[]);
+    end(255)
+}
+
+/// Ends the calling process.
+pub fn end(code: i32) -> ! {
+    trace::event("exit", || serde_json::json!({ "code": code }));
+    sys::process::exit(code)
+}
+
+/// Steps 13 and 14, as the container process sees them.
+struct Entry<'a> {
+    plan: &'a Plan,
+    targets: &'a [Target],
+    master: &'a UnixStream,
+    control: &'a Channel<FromContainer, ToHostProcess>,
+}
+
+impl Entry<'_> {
+    fn enter(&self) -> Result<()> {
+        trace::step(Step::Container);
+        self.tie_to_master()?;
+        if self.plan.creates_user_namespace() {
+            Handshake::MapsWritten.expect(self.master, self.limit())?;
+            reopen_fuse(&self.plan.descriptors.kept)?;
+        }
+        self.enter_namespaces()?;
+        self.enter_mount_namespace()
+    }
+
+    fn limit(&self) -> Duration {
+        Duration::from_millis(u64::from(self.plan.timeouts.handshake_ms))
+    }
+
+    /// Parent death must end this process. Its parent's pid cannot be asked for across PID namespaces, so the control
+    /// socket tells whether it died before the signal was armed.
+    fn tie_to_master(&self) -> Result<()> {
+        privileges::arm_death_signal(Signal::KILL)?;
+        if self.control.is_closed() {
+            return Err(Error::new(ErrorKind::PeerDied, "start the container process: master is gone"));
+        }
+        Ok(())
+    }
+
+    fn enter_namespaces(&self) -> Result<()> {
+        for target in self.targets.iter().filter(|target| target.kind() != NamespaceKind::Mount) {
+            target.join()?;
+        }
+        let mut created = self.plan.created_by(Role::Container);
+        created.retain(|kind| !matches!(kind, NamespaceKind::User | NamespaceKind::Pid | NamespaceKind::Mount));
+        namespaces::create(&created)?;
+        if self.plan.bring_loopback && self.plan.creates(NamespaceKind::Network) {
+            namespaces::network::bring_loopback_up()?;
+        }
+        Ok(())
+    }
+
+    fn enter_mount_namespace(&self) -> Result<()> {
+        let master = self.master;
+        if let Some(target) = self.targets.iter().find(|target| target.kind() == NamespaceKind::Mount) {
+            target.join()?;
+            return Handshake::NamespacesReady.send(master);
+        }
+        if !self.plan.creates(NamespaceKind::Mount) {
+            return Handshake::NamespacesReady.send(master);
+        }
+        if !self.plan.propagate_to_master {
+            Handshake::NamespacesReady.send(master)?;
+            namespaces::create(&[NamespaceKind::Mount])?;
+            return self.plan.propagation.map_or(Ok(()), namespaces::mount::set_propagation);
+        }
+        namespaces::create(&[NamespaceKind::Mount])?;
+        namespaces::mount::set_propagation(self.plan.propagation.unwrap_or(Propagation::PRIVATE))?;
+        namespaces::mount::set_propagation(Propagation::SHARED)?;
+        Handshake::NamespacesReady.send(master)?;
+        Handshake::Joined.expect(master, self.limit())?;
+        namespaces::create(&[NamespaceKind::Mount])?;
+        namespaces::mount::set_propagation(Propagation::SHARED)
+    }
+}
+
+/// A FUSE descriptor works for the user namespace that opened it: the kept ones are opened anew inside the container's.
+fn reopen_fuse(kept: &[i32]) -> Result<()> {
+    for number in kept {
+        let device =
+            descriptor::with(*number, |fd| fstat(fd))?.tried(|| format!("look at kept descriptor {number}"))?;
+        let is_device = device.st_mode & libc::S_IFMT == libc::S_IFCHR;
+        if is_device && device.st_rdev == makedev(10, 229) {
+            let fuse = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");
+            let fuse = fuse.tried(|| "open \"/dev/fuse\" in the new user namespace")?;
+            if fuse.as_raw_fd() != *number {
+                descriptor::install(fuse.as_fd(), *number)?;
+            }
+        }
+    }
+    Ok(())
+}

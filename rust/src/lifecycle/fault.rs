@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Named points at which a build for tests lets a process die: `PINION_FAULT=master:14` kills master when it reaches
+//! step 14. Without the feature `_fault` there is nothing here.
+
+use crate::lifecycle::roles::{Role, Step};
+
+/// Reads what is asked for, before the environment is emptied.
+#[cfg(feature = "_fault")]
+pub fn arm() {
+    let _ = points::WANTED.set(std::env::var("PINION_FAULT").unwrap_or_default());
+}
+
+/// Reads nothing.
+#[cfg(not(feature = "_fault"))]
+pub fn arm() {}
+
+/// Dies here, if that is asked for.
+#[cfg(feature = "_fault")]
+pub fn point(role: Role, step: Step) {
+    let here = format!("{}:{}", role.word(), step.number());
+    if points::WANTED.get() == Some(&here) {
+        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+    }
+}
+
+/// Does nothing.
+#[cfg(not(feature = "_fault"))]
+pub fn point(_: Role, _: Step) {}
+
+#[cfg(feature = "_fault")]
+mod points {
+    pub static WANTED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+}

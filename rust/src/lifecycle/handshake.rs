@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Step 14, master's half: id maps, 'ready', the shared mount namespace.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use crate::config::Settings;
+use crate::config::settings::NamespaceKind;
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::lifecycle::child::Child;
+use crate::lifecycle::container::MasterEnds;
+use crate::lifecycle::messages::{FromContainer, Handshake};
+use crate::lifecycle::{Start, Stop};
+use crate::namespaces;
+use crate::plan::{Flow, Plan};
+
+/// Leads the container process through its namespaces. If that ends on the way, its own report is the error; without one
+/// the starter ends with its status.
+pub fn lead(start: &Start, plan: &Plan, settings: &Settings, child: &mut Child, ends: &MasterEnds) -> Result<(), Stop> {
+    let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
+    let led = maps(plan, settings, child, ends)
+        .map_err(Stop::from)
+        .and_then(|()| ready(start, child, ends, limit))
+        .and_then(|()| if plan.propagate_to_master { share_mounts(child, ends).map_err(Stop::from) } else { Ok(()) });
+    match led {
+        Err(Stop::Failed { error, .. }) if error.kind() == ErrorKind::PeerDied => Err(reported(child, ends)?),
+        led => led,
+    }
+}
+
+/// What the container process said before it ended, or how it ended.
+fn reported(child: &mut Child, ends: &MasterEnds) -> Result<Stop> {
+    let status = child.wait()?;
+    Ok(match ends.control.pending() {
+        Some(FromContainer::Failed(report)) => Stop::from(Error::from(report)),
+        _ => Stop::Ended(status),
+    })
+}
+
+fn maps(plan: &Plan, settings: &Settings, child: &Child, ends: &MasterEnds) -> Result<()> {
+    if !plan.creates_user_namespace() {
+        return Ok(());
+    }
+    namespaces::user::write_maps(child.pid(), settings)?;
+    Handshake::MapsWritten.send(&ends.master)?;
+    if plan.flow == Flow::Hybrid && !plan.facts.setuid {
+        namespaces::join(child, NamespaceKind::User, "of the container")?;
+    }
+    Ok(())
+}
+
+fn ready(start: &Start, child: &Child, ends: &MasterEnds, limit: Duration) -> Result<(), Stop> {
+    let arrived = start.until(&[ends.master.as_fd(), child.as_fd()], Some(limit))?;
+    match arrived.as_slice() {
+        [false, false] => {
+            let text = format!("wait for the container's namespaces: nothing came within {} ms", limit.as_millis());
+            Err(Stop::from(Error::new(ErrorKind::Timeout, text)))
+        }
+        [true, _] => Handshake::NamespacesReady.take(&ends.master).map_err(Stop::from),
+        _ => Err(Stop::from(Error::new(ErrorKind::PeerDied, "wait for the container's namespaces: its process ended"))),
+    }
+}
+
+/// Joins the mount namespace that the container process made for both, keeping root and working directory.
+fn share_mounts(child: &Child, ends: &MasterEnds) -> Result<()> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let here = open(".", flags, Mode::empty()).tried(|| "open the working directory")?;
+    namespaces::mount::join_with_same_root(child)?;
+    nix::unistd::fchdir(&here).tried(|| "go back to the working directory")?;
+    Handshake::Joined.send(&ends.master)
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the processes on the host have in common: a session of their own, the real user's privileges for good, one
+//! socket to the starter (later master), one callback, one answer.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::engine::contract::Callback;
+use crate::engine::{CallbackResult, Context, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ffi::sys;
+use crate::lifecycle::call;
+use crate::lifecycle::child::{Child, Forked, fork, not_cloned, tie_to_parent};
+use crate::lifecycle::messages::{Channel, FromHostProcess, Received, Report, ToHostProcess, channel};
+use crate::lifecycle::roles::{Role, Step};
+use crate::{log, privileges, registry, trace};
+
+/// The process's own end.
+pub type Own = Channel<FromHostProcess, ToHostProcess>;
+
+/// The starter's side of one such process.
+pub struct HostProcess {
+    role: Role,
+    child: Child,
+    channel: Channel<ToHostProcess, FromHostProcess>,
+}
+
+/// Which side of [`spawn`] this is.
+pub enum Side {
+    /// The new process: it is to call [`live`].
+    Child(Own, i32),
+    /// The caller.
+    Parent(HostProcess),
+}
+
+/// Makes the process.
+pub fn spawn(role: Role) -> Result<Side> {
+    let (ours, theirs) = channel()?;
+    let parent = nix::unistd::getpid().as_raw();
+    match fork(role, 0).map_err(|errno| not_cloned(role, &[], errno))? {
+        Forked::Parent(child) => Ok(Side::Parent(HostProcess { role, child, channel: ours })),
+        Forked::Child => Ok(Side::Child(theirs, parent)),
+    }
+}
+
+/// The whole life of the process: prepares it, then does `serve`. Ends with 0, or with `failure` after printing the error.
+pub fn live(parent: i32, failure: i32, serve: impl FnOnce() -> Result<()>) -> ! {
+    let result = enter(parent).and_then(|()| {
+        trace::step(Step::HostProcesses);
+        serve()
+    });
+    let code = if result.is_ok() { 0 } else { failure };
+    if let Err(error) = result {
+        log::error(&error);
+    }
+    trace::event("exit", || serde_json::json!({ "code": code }));
+    sys::process::exit(code)
+}
+
+fn enter(parent: i32) -> Result<()> {
+    // It fails for a process group leader only, which a new process is not.
+    let _ = nix::unistd::setsid();
+    privileges::drop_for_good()?;
+    tie_to_parent(Signal::TERM, parent)
+}
+
+/// Calls the process's one callback with the launcher's configuration.
+pub fn run(
+    configuration: &[u8],
+    callback: Callback,
+    body: impl FnOnce(&Engine, &Context) -> CallbackResult,
+) -> Result<()> {
+    let engine = registry::get(configuration)?;
+    let context = Context::new()?;
+    call(callback, || body(&engine, &context))
+}
+
+/// Answers master. A failure is master's to print; if master is dead it stays this process's own error.
+/// Returns whether the callback succeeded.
+pub fn answer(channel: &Own, result: Result<()>) -> Result<bool> {
+    let message = match &result {
+        Ok(()) => FromHostProcess::Done,
+        Err(error) => FromHostProcess::Failed(Report::from(error)),
+    };
+    match channel.send(&message, &[]) {
+        Err(error) if error.kind() == ErrorKind::PeerDied => result.map(|()| true),
+        sent => sent.map(|()| result.is_ok()),
+    }
+}
+
+impl HostProcess {
+    /// Says something. A process that is gone is no error: whoever needs its answer learns of it.
+    pub fn tell(&self, message: &ToHostProcess, container: Option<&Child>) -> Result<()> {
+        let fds: Vec<_> = container.iter().map(|container| container.as_fd()).collect();
+        match self.channel.send(message, &fds) {
+            Err(error) if error.kind() == ErrorKind::PeerDied => Ok(()),
+            sent => sent,
+        }
+    }
+
+    /// Says 'run' and waits for the answer, at most `limit`.
+    pub fn ask(&self, limit: Duration) -> Result<()> {
+        trace::message("send", "run");
+        self.channel.send(&ToHostProcess::Run, &[])?;
+        let answered = sys::event::wait_readable(&[self.channel.as_fd()], Some(limit))?;
+        if !answered[0] {
+            let text = format!("wait for {}: no answer within {} ms", self.role, limit.as_millis());
+            return Err(Error::new(ErrorKind::Timeout, text));
+        }
+        match self.channel.receive()? {
+            Received::Message(FromHostProcess::Done, _) => {
+                trace::message("receive", "done");
+                Ok(())
+            }
+            Received::Message(FromHostProcess::Failed(report), _) => Err(Error::from(report)),
+            Received::Closed => {
+                Err(Error::new(ErrorKind::PeerDied, format!("wait for {}: it ended without an answer", self.role)))
+            }
+        }
+    }
+
+    /// The descriptors behind it.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.channel.as_fd(), self.child.as_fd()]
+    }
+
+    /// Kills it.
+    pub fn kill(&self) -> Result<()> {
+        self.child.kill()
+    }
+
+    /// Waits for its end; one that does not end within `limit` is killed.
+    pub fn end(self, limit: Duration) {
+        let HostProcess { mut child, channel, .. } = self;
+        drop(channel);
+        // Whether it ended in time or is killed by the drop, it is gone and reaped after this.
+        let _ = child.wait_within(limit);
+    }
+
+    /// In a fork of its owner: lets go of it.
+    pub fn release(mut self) {
+        self.child.release();
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Steps 4, 5 and 7: the environment emptied, standard streams repaired, stage 1's descriptors put where they belong.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::io::fcntl_dupfd_cloexec;
+
+use crate::error::{Error, Result, Tried};
+use crate::ffi::sys;
+use crate::ffi::sys::descriptor;
+use crate::launch;
+use crate::plan::{Descriptors, Facts};
+
+/// Step 4: empties the environment in place, bytes included, except for the message level and the knobs of language
+/// runtimes.
+pub fn environment(facts: &Facts, level_variable: &str) {
+    let mut kept = vec![level_variable, launch::GOGC];
+    if !facts.setuid {
+        kept.extend(["GODEBUG", "RUST_BACKTRACE"]);
+    }
+    sys::environ::scrub(&kept);
+}
+
+/// Step 5, done before anything else opens a descriptor.
+pub fn standard_streams() -> Result<()> {
+    descriptor::repair_standard_streams()
+}
+
+/// Step 7: installs the kept descriptors at the numbers that they had in stage 1, with close-on-exec, and changes to the
+/// working directory. `own` are the core's descriptors, which nothing may replace.
+pub fn descriptors(wanted: &Descriptors, arrived: Vec<(RawFd, OwnedFd)>, own: &[BorrowedFd<'_>]) -> Result<()> {
+    let highest = arrived.iter().map(|(number, _)| *number).max().unwrap_or(0);
+    let stays = |number: &RawFd| wanted.kept.contains(number) || wanted.image == Some(*number);
+    if let Some(number) = own.iter().map(AsRawFd::as_raw_fd).find(stays) {
+        return Err(Error::invalid(format!("keep descriptor {number}: it belongs to the starter")));
+    }
+    // Out of the way first: a number to be taken may be one at which another has arrived.
+    let moved: Result<Vec<(RawFd, OwnedFd)>> = arrived
+        .into_iter()
+        .map(|(number, fd)| {
+            let fd = fcntl_dupfd_cloexec(&fd, highest + 1).tried(|| format!("keep descriptor {number}"))?;
+            Ok((number, fd))
+        })
+        .collect();
+    for (number, fd) in moved? {
+        if wanted.working_directory == Some(number) {
+            nix::unistd::fchdir(&fd).tried(|| "change to the working directory that PrepareConfig set")?;
+        }
+        if stays(&number) {
+            descriptor::install(fd.as_fd(), number)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A callback in a thread of its own, whose end the event loop sees as a readable descriptor.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex};
+
+use crate::engine::{Context, lock};
+use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// A callback that is running or has returned.
+pub struct Activity<T> {
+    ended: Context,
+    result: Arc<Mutex<Option<Result<T>>>>,
+}
+
+impl<T: Send + 'static> Activity<T> {
+    /// Begins it. The thread has the credentials of its maker.
+    pub fn begin(body: impl FnOnce() -> Result<T> + Send + 'static) -> Result<Self> {
+        let activity = Activity { ended: Context::new()?, result: Arc::new(Mutex::new(None)) };
+        let (ended, result) = (activity.ended.clone(), Arc::clone(&activity.result));
+        let thread = std::thread::Builder::new().name("pinion-callback".into());
+        thread
+            .spawn(move || {
+                let returned = body();
+                *lock(&result) = Some(returned);
+                // An event counter takes one increment at any time.
+                let _ = ended.cancel();
+            })
+            .tried(|| "make a thread for a callback")?;
+        Ok(activity)
+    }
+
+    /// What it returned, once; an error before that.
+    pub fn result(&self) -> Result<T> {
+        let result = lock(&self.result).take();
+        result.unwrap_or_else(|| Err(Error::new(ErrorKind::Protocol, "the callback has not returned yet")))
+    }
+}
+
+impl<T> AsFd for Activity<T> {
+    /// Readable once the callback has returned.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ended.as_fd()
+    }
+}

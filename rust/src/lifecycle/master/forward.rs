@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The core's own monitor: which of master's signals go on to the container.
+//!
+//! | signal | what happens |
+//! | --- | --- |
+//! | sent by a terminal (INT, QUIT, HUP, WINCH) | nothing: the container is in the same process group and has it already |
+//! | TSTP | the container is stopped, then master stops itself as a shell expects; both go on with CONT |
+//! | CHLD, URG, TTIN, TTOU, PIPE, CONT | nothing: they are about master itself |
+//! | every other, TERM and INT among them | passed on, once each |
+
+use rustix::process::Signal;
+
+use super::Run;
+use crate::error::{Result, Tried};
+use crate::ffi::sys;
+
+const OWN: [i32; 6] = [libc::SIGCHLD, libc::SIGURG, libc::SIGTTIN, libc::SIGTTOU, libc::SIGPIPE, libc::SIGCONT];
+const FROM_TERMINAL: [i32; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGWINCH];
+
+impl Run<'_> {
+    /// Empties the queue.
+    pub(super) fn forward_signals(&self) -> Result<()> {
+        while let Some(signal) = sys::signal::read(&self.queue)? {
+            let number = signal.number;
+            if number == libc::SIGTSTP {
+                self.stop_like_a_job()?;
+            } else if !OWN.contains(&number) && !(signal.from_kernel && FROM_TERMINAL.contains(&number)) {
+                sys::process::send_signal(&self.master.child, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stop_like_a_job(&self) -> Result<()> {
+        self.master.child.signal(Signal::STOP)?;
+        rustix::process::kill_process(rustix::process::getpid(), Signal::STOP).tried(|| "stop master")?;
+        self.master.child.signal(Signal::CONT)
+    }
+}

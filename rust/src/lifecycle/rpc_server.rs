@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! RPC server · child of: container process, whose root and working directory it shares (CLONE_FS) · namespaces: the
+//! container's · privileges: those of its user namespace, or root's · dies with: SIGKILL from parent death · ends: 0 when
+//! its connection ends · does: what master's engine asks for.
+
+use std::os::unix::net::UnixStream;
+
+use rustix::process::Signal;
+
+use crate::engine::{Engine, WaitStatus, lock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gob::Limits;
+use crate::lifecycle::child::{self, Child, Forked, not_cloned};
+use crate::lifecycle::container::{end, fail};
+use crate::lifecycle::messages::{Channel, FromContainer, ToHostProcess};
+use crate::lifecycle::roles::{Role, Step};
+use crate::rpc::service::{MethodSet, Service};
+use crate::{privileges, registry, rpc, trace};
+
+/// Step 15, in the container process: makes the RPC server.
+pub fn fork() -> Result<Forked> {
+    trace::step(Step::RpcServer);
+    child::fork(Role::RpcServer, libc::CLONE_FS as u64).map_err(|errno| not_cloned(Role::RpcServer, &[], errno))
+}
+
+/// In the container process: waits for the server's end. Only exit code 0 goes on. The wait has no limit, since
+/// CreateContainer may take any time: it ends with master or with the server.
+pub fn wait(mut server: Child) -> Result<()> {
+    match server.wait()? {
+        status if status == WaitStatus::exit(0) => Ok(()),
+        status => {
+            Err(Error::new(ErrorKind::PeerDied, format!("prepare the container: the RPC server ended with {status}")))
+        }
+    }
+}
+
+/// The whole life of the server.
+pub fn live(engine: &Engine, connection: UnixStream, control: &Channel<FromContainer, ToHostProcess>) -> ! {
+    match serve(engine, connection) {
+        Ok(()) => end(0),
+        Err(error) => fail(control, &error.during("serve RPC requests")),
+    }
+}
+
+fn serve(engine: &Engine, connection: UnixStream) -> Result<()> {
+    privileges::arm_death_signal(Signal::KILL)?;
+    // Should the container process have died before this was armed, then because master did, and the connection ends.
+    trace::step(Step::RpcServer);
+    let name = lock(&engine.common).engine_name.clone();
+    let own = registry::rpc_methods(&name).map(|methods| MethodSet::clone(&methods)).unwrap_or_default();
+    let service = Service::new(&name, own, rpc::builtin::methods(&rpc::builtin::Options::default()));
+    rpc::server::serve(connection, &service, &Limits::default())
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! stage 2 · was: container process · privileges: the container's own · dies with: SIGKILL from parent death, until it
+//! executes a program · ends as: the container's program, or an init shim of the engine's · tells: master.
+
+use std::os::unix::net::UnixStream;
+
+use rustix::process::Signal;
+
+use crate::engine::contract::{self, Callback};
+use crate::engine::{Engine, MasterConnection, WaitStatus};
+use crate::error::Result;
+use crate::ffi::sys;
+use crate::lifecycle::call;
+use crate::lifecycle::container::end;
+use crate::lifecycle::messages::{Channel, FromContainer, Report, ToHostProcess};
+use crate::lifecycle::roles::{Role, Step};
+use crate::plan::Plan;
+use crate::{privileges, trace};
+
+/// Step 16: applies the container's privileges and calls StartProcess.
+pub fn live(plan: &Plan, engine: &Engine, master: UnixStream, control: &Channel<FromContainer, ToHostProcess>) -> ! {
+    trace::enter(Role::Stage2, None);
+    let mut master = MasterConnection::new(master);
+    let error = match start(plan, engine, &mut master) {
+        Ok(status) => end_shim(control, status),
+        Err(error) => error,
+    };
+    // The reason first: when master reads the 'f' it is there already.
+    let report = FromContainer::Failed(Report::from(&error));
+    if control.send(&report, &[]).is_ok() {
+        master.fail();
+    }
+    end(255)
+}
+
+/// An init shim has come to its end. A signal that ended its program is told to master, since the exit code alone could
+/// also be the program's own.
+fn end_shim(control: &Channel<FromContainer, ToHostProcess>, status: WaitStatus) -> ! {
+    match (status.exit_code(), status.signal()) {
+        (Some(code), _) => end(code),
+        (None, signal) => {
+            let signal = signal.unwrap_or(libc::SIGKILL);
+            // Without master nobody asks for the difference any more.
+            let _ = control.send(&FromContainer::Killed(signal), &[]);
+            end(128 + signal)
+        }
+    }
+}
+
+fn start(plan: &Plan, engine: &Engine, master: &mut MasterConnection) -> Result<WaitStatus> {
+    privileges::apply(&plan.container).map_err(|error| error.during("apply the container's privileges"))?;
+    privileges::arm_death_signal(Signal::KILL)?;
+    trace::step(Step::Stage2);
+    contract::check(plan, Role::Stage2, Callback::StartProcess)?;
+    // The container's program starts with default dispositions and an empty mask, whatever the caller's were.
+    sys::signal::unblock_all()?;
+    call(Callback::StartProcess, || engine.operations.start_process(master))
+}

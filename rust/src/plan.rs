@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a start will do, decided before anything is done.
+//!
+//! [`Plan::make`] is pure: from stage 1's [`Settings`] and the [`Facts`] that the caller knows by itself it derives
+//! processes, namespaces, privileges and messages, or refuses. Stage 1 makes the plan to refuse early; the parent makes it again
+//! from the sealed settings and its own facts, and only that one is carried out. So a refusal has the same words on
+//! every path, and nothing that stage 1 could forge is trusted.
+
+use serde::Serialize;
+
+use crate::config::settings::{IdMapping, NamespaceKind, Propagation, Settings, Timeouts};
+use crate::engine::contract::{self, Callback, Privileges};
+use crate::engine::{Declaration, Monitor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::messages::{self, Row};
+use crate::lifecycle::roles::Role;
+use crate::privileges::ContainerPrivileges;
+
+mod refuse;
+pub mod show;
+
+pub use show::explain;
+
+/// What a process knows by itself, before stage 1 said anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// Whether the program is a setuid file or has file capabilities.
+    pub setuid: bool,
+    /// The real user id.
+    pub uid: u32,
+    /// The real group id.
+    pub gid: u32,
+    /// Effective capabilities at the start.
+    pub effective: u64,
+    /// Permitted capabilities at the start.
+    pub permitted: u64,
+    /// Capabilities that the kernel knows.
+    pub known_capabilities: u64,
+    /// Whether the launcher asked for the post-start-host process.
+    pub post_start_host: bool,
+    /// Whether the launcher asked for the cleanup-host process.
+    pub cleanup_host: bool,
+}
+
+/// Which way a start takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flow {
+    /// Real root, no user namespace.
+    Root,
+    /// Master and container share a new user namespace.
+    UserNamespace,
+    /// The container alone is cloned into a new user namespace, whose maps master writes from the host before it joins.
+    Hybrid,
+    /// A user namespace that exists already.
+    JoinUserNamespace,
+}
+
+impl Flow {
+    /// In words for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Flow::Root => "root, no user namespace",
+            Flow::UserNamespace => "new user namespace, shared by master and container",
+            Flow::Hybrid => "new user namespace of the container, maps written from the host (fakeroot)",
+            Flow::JoinUserNamespace => "user namespace of a running container",
+        }
+    }
+}
+
+/// What happens to one kind of namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Namespace {
+    /// The kind.
+    pub kind: NamespaceKind,
+    /// The path to join; created if absent.
+    pub join: Option<String>,
+    /// Which process does it.
+    pub by: Role,
+}
+
+/// One process and what it may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Process {
+    /// Who.
+    pub role: Role,
+    /// Made by.
+    pub parent: Option<Role>,
+    /// The process that it was before.
+    pub earlier: Option<Role>,
+    /// Its passport.
+    pub privileges: Privileges,
+    /// The callbacks that it calls.
+    pub callbacks: Vec<Callback>,
+}
+
+/// Descriptors that survive stage 1, by the number that they have everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Descriptors {
+    /// Kept with close-on-exec.
+    pub kept: Vec<i32>,
+    /// Becomes the working directory.
+    pub working_directory: Option<i32>,
+    /// Closed by master before host clean-up.
+    pub image: Option<i32>,
+}
+
+/// Everything about one start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Version of this structure as JSON.
+    pub version: u32,
+    /// Which way.
+    pub flow: Flow,
+    /// Whether a running container is joined: no RPC server, no engine in master.
+    pub join_only: bool,
+    /// The facts that it was made from.
+    pub facts: Facts,
+    /// Processes, in the order in which they come.
+    pub processes: Vec<Process>,
+    /// Namespaces, in the order in which they are entered.
+    pub namespaces: Vec<Namespace>,
+    /// The user id map of a new user namespace.
+    pub uid_map: Vec<IdMapping>,
+    /// The group id map of a new user namespace.
+    pub gid_map: Vec<IdMapping>,
+    /// Whether `lo` is brought up.
+    pub bring_loopback: bool,
+    /// Whether the mount namespace is shared with master.
+    pub propagate_to_master: bool,
+    /// Propagation of `/` in the new mount namespace.
+    pub propagation: Option<Propagation>,
+    /// What the container process gets.
+    pub container: ContainerPrivileges,
+    /// Descriptors.
+    pub descriptors: Descriptors,
+    /// Who waits for the container.
+    pub engine_monitors: bool,
+    /// Whether PreStartProcess is called.
+    pub pre_start_process: bool,
+    /// Every message that can be sent in this run.
+    pub messages: Vec<Row>,
+    /// Limits of the waits.
+    pub timeouts: Timeouts,
+}
+
+/// The version of a plan as JSON. Fields are only added within one version.
+pub const VERSION: u32 = 1;
+
+impl Plan {
+    /// Decides, or refuses.
+    pub fn make(settings: &Settings, facts: &Facts, declaration: &Declaration) -> Result<Plan> {
+        refuse::forbidden(settings, facts)?;
+        let flow = flow(settings, facts)?;
+        let mut plan = Plan {
+            version: VERSION,
+            flow,
+            join_only: settings.join_only,
+            facts: facts.clone(),
+            processes: Vec::new(),
+            namespaces: namespaces(settings, flow),
+            uid_map: settings.uid_mappings.clone(),
+            gid_map: settings.gid_mappings.clone(),
+            bring_loopback: settings.bring_loopback,
+            propagate_to_master: settings.master_propagate_mount
+                && flow != Flow::JoinUserNamespace
+                && settings.create.contains(&NamespaceKind::Mount),
+            propagation: settings.mount_propagation,
+            container: ContainerPrivileges {
+                uid: settings.target_uid,
+                gids: settings.target_gids.clone(),
+                allow_setgroups: settings.allow_setgroups,
+                keep_groups: settings.no_setgroups,
+                no_new_privs: settings.no_new_privs,
+                capabilities: settings.capabilities,
+            },
+            descriptors: Descriptors {
+                kept: settings.kept_fds.clone(),
+                working_directory: settings.working_directory_fd,
+                image: settings.image_fd,
+            },
+            engine_monitors: declaration.monitor == Monitor::Engine,
+            pre_start_process: declaration.pre_start_process,
+            messages: Vec::new(),
+            timeouts: settings.timeouts,
+        };
+        refuse::unmapped(&plan)?;
+        plan.processes = plan.roles().map(|role| plan.process(role, settings.no_new_privs)).collect();
+        plan.messages = messages::TABLE.iter().filter(|row| plan.sends(row)).copied().collect();
+        Ok(plan)
+    }
+
+    /// The processes of this run.
+    fn roles(&self) -> impl Iterator<Item = Role> {
+        let absent = |role: &Role| match role {
+            Role::PostStartHost => !self.facts.post_start_host || self.join_only,
+            Role::CleanupHost | Role::CleanupSpare => !self.facts.cleanup_host,
+            Role::RpcServer => self.join_only,
+            _ => false,
+        };
+        Role::ALL.into_iter().filter(move |role| !absent(role)).collect::<Vec<_>>().into_iter()
+    }
+
+    fn process(&self, role: Role, no_new_privs: bool) -> Process {
+        let calls = |callback: &Callback| match callback {
+            Callback::PreStartProcess => self.pre_start_process && !self.join_only,
+            Callback::MonitorContainer => self.engine_monitors && !self.join_only,
+            _ => role != Role::Master || !self.join_only,
+        };
+        Process {
+            role,
+            parent: role.parent(),
+            earlier: role.earlier(),
+            privileges: contract::privileges(self.flow, role, no_new_privs),
+            callbacks: Callback::of(role).iter().copied().filter(calls).collect(),
+        }
+    }
+
+    fn sends(&self, row: &Row) -> bool {
+        let exists = |role: Role| self.processes.iter().any(|process| process.role == role);
+        exists(row.from) && exists(row.to) && row.condition.holds(self)
+    }
+
+    /// The row of a process of this run.
+    pub fn privileges(&self, role: Role) -> Privileges {
+        contract::privileges(self.flow, role, self.container.no_new_privs)
+    }
+
+    /// The kinds that are created by a process, in order.
+    pub fn created_by(&self, role: Role) -> Vec<NamespaceKind> {
+        let of_role = |namespace: &&Namespace| namespace.by == role && namespace.join.is_none();
+        self.namespaces.iter().filter(of_role).map(|namespace| namespace.kind).collect()
+    }
+
+    /// The kinds that are joined, with their paths, in order.
+    pub fn joined(&self) -> impl Iterator<Item = (NamespaceKind, &str)> {
+        self.namespaces.iter().filter_map(|namespace| Some((namespace.kind, namespace.join.as_deref()?)))
+    }
+
+    /// Whether a namespace of this kind is created.
+    pub fn creates(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.kind == kind && namespace.join.is_none())
+    }
+
+    /// Whether a user namespace is created, by whichever process.
+    pub fn creates_user_namespace(&self) -> bool {
+        matches!(self.flow, Flow::UserNamespace | Flow::Hybrid)
+    }
+
+    /// The caller's user id as a new user namespace shows it; the kernel's overflow id if it is not mapped there.
+    /// `None` where it cannot be known beforehand.
+    pub fn mapped_uid(&self) -> Option<u32> {
+        match self.flow {
+            Flow::Root => Some(self.facts.uid),
+            Flow::JoinUserNamespace => None,
+            Flow::UserNamespace | Flow::Hybrid => to_container(&self.uid_map, self.facts.uid),
+        }
+    }
+
+    /// The user id that the container process ends up with, where it can be known beforehand.
+    pub fn target_uid(&self) -> Option<u32> {
+        let own = self.mapped_uid()?;
+        Some(if own == 0 { self.container.uid.unwrap_or(own) } else { own })
+    }
+}
+
+fn to_container(map: &[IdMapping], host_id: u32) -> Option<u32> {
+    map.iter().find_map(|line| {
+        let offset = host_id.checked_sub(line.host_id)?;
+        if offset < line.size { line.container_id.checked_add(offset) } else { None }
+    })
+}
+
+/// Step 11's table.
+fn flow(settings: &Settings, facts: &Facts) -> Result<Flow> {
+    let joins = settings.join.contains_key(&NamespaceKind::User);
+    let creates = settings.create.contains(&NamespaceKind::User);
+    match (joins, creates, settings.hybrid) {
+        (true, _, _) => Ok(Flow::JoinUserNamespace),
+        (false, true, true) => Ok(Flow::Hybrid),
+        (false, true, false) => Ok(Flow::UserNamespace),
+        (false, false, _) if facts.uid == 0 && !facts.setuid => Ok(Flow::Root),
+        (false, false, _) => Err(Error::new(
+            ErrorKind::Refused,
+            "no setuid installation: without it only root can start \
+             a container that has no user namespace",
+        )
+        .with_help("ask for a user namespace (the engine's SetNsFlags, or a bundle with a namespace of type user)")),
+    }
+}
+
+fn namespaces(settings: &Settings, flow: Flow) -> Vec<Namespace> {
+    let by = |kind: NamespaceKind, joins: bool| match (kind, joins) {
+        (NamespaceKind::User, false) if flow == Flow::Hybrid => Role::Container,
+        (NamespaceKind::User, _) => Role::Master,
+        (NamespaceKind::Pid, true) => Role::Master,
+        _ => Role::Container,
+    };
+    let wanted = |kind: NamespaceKind| {
+        // A path wins over a flag, as in the reference.
+        let join = settings.join.get(&kind).cloned();
+        let wanted = join.is_some() || settings.create.contains(&kind);
+        wanted.then(|| Namespace { kind, by: by(kind, join.is_some()), join })
+    };
+    NamespaceKind::ALL.into_iter().filter_map(wanted).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A plan for people: a tree of processes with their passports; and for programs: JSON.
+
+use std::fmt::Write;
+
+use crate::config::settings::IdMapping;
+use crate::config::{self, StarterConfig, names};
+use crate::engine::contract::{Callback, Capabilities, Ids};
+use crate::error::{Error, Result};
+use crate::ffi::sys;
+use crate::lifecycle;
+use crate::lifecycle::roles::Role;
+use crate::plan::{Facts, Namespace, Plan, Process};
+use crate::privileges::{self, Credentials};
+use crate::registry;
+
+/// The plan for a document, made as stage 1 would make it for the calling user, as text or as JSON. Nothing is started.
+pub fn explain(configuration: &[u8], json: bool) -> Result<String> {
+    let engine = registry::get(configuration)?;
+    let facts = facts()?;
+    let mut config = StarterConfig::new(config::Facts { is_suid: facts.setuid }, configuration.to_vec(), None);
+    lifecycle::call(Callback::PrepareConfig, || engine.operations.prepare_config(&mut config))?;
+    let (settings, _, _) = config.into_parts();
+    let plan = Plan::make(&settings, &facts, &engine.operations.declaration())?;
+    if !json {
+        return Ok(plan.to_string());
+    }
+    let text = serde_json::to_string_pretty(&plan);
+    text.map(|text| text + "\n").map_err(|error| Error::invalid(format!("write the plan as JSON: {error}")))
+}
+
+fn facts() -> Result<Facts> {
+    let credentials = Credentials::read()?;
+    Ok(Facts {
+        setuid: sys::process::is_secure_execution(),
+        uid: credentials.uid[0],
+        gid: credentials.gid[0],
+        effective: credentials.effective,
+        permitted: credentials.permitted,
+        known_capabilities: privileges::known_capabilities()?,
+        post_start_host: false,
+        cleanup_host: false,
+    })
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "flow        {}{}", self.flow.words(), if self.join_only { "; joining only" } else { "" })?;
+        let namespaces: Vec<String> = self.namespaces.iter().map(namespace).collect();
+        writeln!(f, "namespaces  {}", if namespaces.is_empty() { "none".into() } else { namespaces.join(", ") })?;
+        if self.creates_user_namespace() {
+            writeln!(f, "user ids    {}", map(&self.uid_map))?;
+            writeln!(f, "group ids   {}", map(&self.gid_map))?;
+        }
+        if let Some(propagation) = self.propagation {
+            writeln!(f, "mounts      {}", propagation.word())?;
+        }
+        writeln!(f, "descriptors kept {:?}", self.descriptors.kept)?;
+        writeln!(
+            f,
+            "limits      handshake {} ms, container {}",
+            self.timeouts.handshake_ms,
+            match self.timeouts.container_ms {
+                0 => "none".into(),
+                limit => format!("{limit} ms"),
+            }
+        )?;
+        writeln!(f, "\nlauncher")?;
+        self.branch(f, Role::Starter, "")?;
+        writeln!(f, "\nmessages")?;
+        for row in &self.messages {
+            writeln!(f, "  {:>2}  {:<16} {} -> {}: {}", row.step, row.name, row.from, row.to, row.wire)?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn branch(&self, f: &mut std::fmt::Formatter<'_>, role: Role, indent: &str) -> std::fmt::Result {
+        let Some(process) = self.processes.iter().find(|process| process.role == role) else { return Ok(()) };
+        let became = self.processes.iter().find(|process| process.earlier == Some(role));
+        writeln!(f, "{indent}└─ {:<16} {}", role.word(), self.passport(process))?;
+        if let Some(became) = became {
+            writeln!(f, "{indent}   = {:<14} {}", became.role.word(), self.passport(became))?;
+        }
+        let is_parent = |parent: Role| parent == role || became.is_some_and(|became| parent == became.role);
+        for child in
+            self.processes.iter().filter(|child| child.earlier.is_none() && child.parent.is_some_and(is_parent))
+        {
+            self.branch(f, child.role, &format!("{indent}   "))?;
+        }
+        Ok(())
+    }
+
+    fn passport(&self, process: &Process) -> String {
+        let row = process.privileges;
+        let ids = match row.ids {
+            Ids::RealUser => format!("uid {}", self.facts.uid),
+            Ids::MappedUser => self.mapped_uid().map_or("mapped uid".into(), |uid| format!("uid {uid} (mapped)")),
+            Ids::Target => self.target_uid().map_or("target uid".into(), |uid| format!("uid {uid}")),
+        };
+        let capabilities = match row.capabilities {
+            Capabilities::None => "no capabilities".into(),
+            Capabilities::Callers => "the caller's capabilities".into(),
+            Capabilities::FullInNamespace => "all capabilities of its user namespace".into(),
+            Capabilities::Configured => match names::capability_names(self.container.capabilities.effective) {
+                names if names.is_empty() => "no capabilities".into(),
+                names => names.join(" "),
+            },
+        };
+        let mut passport = format!("{ids}, {capabilities}");
+        if row.no_new_privs {
+            passport.push_str(", no_new_privs");
+        }
+        if let Some(signal) = row.death_signal {
+            // Writing to a string cannot fail.
+            let _ = write!(passport, ", {signal} when its parent dies");
+        }
+        if !process.callbacks.is_empty() {
+            let callbacks: Vec<&str> = process.callbacks.iter().map(|callback| callback.name()).collect();
+            let _ = write!(passport, "; {}", callbacks.join(", "));
+        }
+        passport
+    }
+}
+
+fn namespace(namespace: &Namespace) -> String {
+    let kind = crate::namespaces::words(&[namespace.kind]);
+    match &namespace.join {
+        Some(path) => format!("{kind} joined from \"{path}\" by {}", namespace.by),
+        None => format!("{kind} new by {}", namespace.by),
+    }
+}
+
+fn map(lines: &[IdMapping]) -> String {
+    let line =
+        |line: &IdMapping| format!("{} is {} on the host ({} of them)", line.container_id, line.host_id, line.size);
+    lines.iter().map(line).collect::<Vec<_>>().join(", ")
+}

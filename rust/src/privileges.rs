@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Credentials: read from the kernel, dropped for good, and applied to the container process in the order of
+//! step 16. After every change the kernel is asked what is true now, and a difference ends the process.
+//!
+//! All of this is per thread in the kernel; it is called while the process has one thread.
+
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use rustix::process::Signal;
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet};
+use serde::Serialize;
+
+use crate::config::names::capability_names;
+use crate::config::settings::CapabilitySets;
+use crate::error::{Error, Result, Tried};
+use crate::ffi::sys::process::ids;
+
+/// What the kernel says of the calling thread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Credentials {
+    /// User ids: real, effective, saved.
+    pub uid: [u32; 3],
+    /// Group ids: real, effective, saved.
+    pub gid: [u32; 3],
+    /// Effective capabilities.
+    pub effective: u64,
+    /// Permitted capabilities.
+    pub permitted: u64,
+    /// Inheritable capabilities.
+    pub inheritable: u64,
+}
+
+impl Credentials {
+    /// Reads them: getresuid(2), getresgid(2), capget(2).
+    pub fn read() -> Result<Self> {
+        let (uid, gid) = ids();
+        let sets = rustix::thread::capabilities(None).tried(|| "read the capabilities")?;
+        Ok(Credentials {
+            uid,
+            gid,
+            effective: sets.effective.bits(),
+            permitted: sets.permitted.bits(),
+            inheritable: sets.inheritable.bits(),
+        })
+    }
+}
+
+/// Drops to the real user for good: all ids the real ones, and unless that user is root, no capabilities.
+pub fn drop_for_good() -> Result<()> {
+    let ([uid, ..], [gid, ..]) = ids();
+    set_gids(gid)?;
+    set_uids(uid)?;
+    if uid != 0 {
+        let none = CapabilitySets::default();
+        set_capabilities(&none)?;
+    }
+    Ok(())
+}
+
+fn set_uids(uid: u32) -> Result<()> {
+    if ids().0 == [uid; 3] {
+        return Ok(());
+    }
+    let id = Uid::from_raw(uid);
+    setresuid(id, id, id).tried(|| format!("set all user ids to {uid}"))?;
+    read_back("user ids", ids().0, [uid; 3])
+}
+
+fn set_gids(gid: u32) -> Result<()> {
+    if ids().1 == [gid; 3] {
+        return Ok(());
+    }
+    let id = Gid::from_raw(gid);
+    setresgid(id, id, id).tried(|| format!("set all group ids to {gid}"))?;
+    read_back("group ids", ids().1, [gid; 3])
+}
+
+fn read_back<T: PartialEq + std::fmt::Debug>(what: &str, is: T, wanted: T) -> Result<()> {
+    if is == wanted {
+        return Ok(());
+    }
+    Err(Error::system(format!("set {what} to {wanted:?}: the kernel accepted it but says {is:?}"), libc::EPERM))
+}
+
+fn set_capabilities(sets: &CapabilitySets) -> Result<()> {
+    let wanted = rustix::thread::CapabilitySets {
+        effective: CapabilitySet::from_bits_retain(sets.effective),
+        permitted: CapabilitySet::from_bits_retain(sets.permitted),
+        inheritable: CapabilitySet::from_bits_retain(sets.inheritable),
+    };
+    let is = rustix::thread::capabilities(None).tried(|| "read the capabilities")?;
+    if is == wanted {
+        return Ok(());
+    }
+    rustix::thread::set_capabilities(None, wanted).tried(|| {
+        format!(
+            "set the capabilities to permitted {:#x}, effective {:#x}, inheritable {:#x} (permitted now {:#x})",
+            sets.permitted, sets.effective, sets.inheritable, is.permitted
+        )
+    })?;
+    let is = rustix::thread::capabilities(None).tried(|| "read the capabilities")?;
+    read_back("the capabilities", is, wanted)
+}
+
+/// What the container process gets before it executes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ContainerPrivileges {
+    /// User id inside the container; its own if absent.
+    pub uid: Option<u32>,
+    /// Group ids inside the container, the first being the gid.
+    pub gids: Vec<u32>,
+    /// Whether setgroups is allowed although the user id is not 0.
+    pub allow_setgroups: bool,
+    /// Whether the supplementary groups stay the host's.
+    pub keep_groups: bool,
+    /// Whether no_new_privs is set.
+    pub no_new_privs: bool,
+    /// The five capability sets.
+    pub capabilities: CapabilitySets,
+}
+
+/// Applies the container's privileges to the calling process, in the order that step 16 gives.
+pub fn apply(wanted: &ContainerPrivileges) -> Result<()> {
+    let known = known_capabilities()?;
+    let sets = masked(&wanted.capabilities, known);
+    let now = Credentials::read()?;
+    if sets.effective & !now.permitted != 0 {
+        return Err(Error::invalid(format!(
+            "effective capabilities {:#x} are not within the permitted ones {:#x}",
+            sets.effective, now.permitted
+        )));
+    }
+    drop_bounding_set(known & !sets.bounding)?;
+    // Outlives the change of ids; exec clears it.
+    rustix::thread::set_capabilities_secure_bits(CapabilitiesSecureBits::KEEP_CAPS)
+        .tried(|| "keep the capabilities over the change of ids")?;
+    apply_ids(wanted, now.uid[0])?;
+    if wanted.no_new_privs {
+        rustix::thread::set_no_new_privs(true).tried(|| "set no_new_privs")?;
+        read_back("no_new_privs", rustix::thread::no_new_privs().tried(|| "read no_new_privs")?, true)?;
+    }
+    set_capabilities(&sets)?;
+    raise_ambient(sets.ambient)
+}
+
+fn apply_ids(wanted: &ContainerPrivileges, uid_now: u32) -> Result<()> {
+    let may_set_groups = uid_now == 0 || wanted.allow_setgroups;
+    if let (true, Some(gid)) = (may_set_groups, wanted.gids.first()) {
+        set_gids(*gid)?;
+        if !wanted.keep_groups {
+            let groups: Vec<Gid> = wanted.gids.iter().copied().map(Gid::from_raw).collect();
+            setgroups(&groups).tried(|| format!("set the supplementary groups to {:?}", wanted.gids))?;
+        }
+    }
+    set_uids(if uid_now == 0 { wanted.uid.unwrap_or(uid_now) } else { uid_now })
+}
+
+fn masked(sets: &CapabilitySets, known: u64) -> CapabilitySets {
+    CapabilitySets {
+        permitted: sets.permitted & known,
+        effective: sets.effective & known,
+        inheritable: sets.inheritable & known,
+        bounding: sets.bounding & known,
+        ambient: sets.ambient & known,
+    }
+}
+
+/// The capabilities that this kernel knows, asked one by one: a constant would miss those of a newer kernel.
+pub fn known_capabilities() -> Result<u64> {
+    let mut known = 0u64;
+    for bit in 0..64 {
+        match rustix::thread::capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
+            Ok(_) => known |= 1 << bit,
+            Err(rustix::io::Errno::INVAL) => break,
+            Err(errno) => return Err(errno).tried(|| "read the bounding set"),
+        }
+    }
+    Ok(known)
+}
+
+fn drop_bounding_set(dropped: u64) -> Result<()> {
+    for bit in (0..64).filter(|bit| dropped & (1 << bit) != 0) {
+        let capability = CapabilitySet::from_bits_retain(1 << bit);
+        let is_set = rustix::thread::capability_is_in_bounding_set(capability).tried(|| "read the bounding set")?;
+        if is_set {
+            rustix::thread::remove_capability_from_bounding_set(capability)
+                .tried(|| format!("drop {} from the bounding set", capability_names(1 << bit).join(" ")))?;
+        }
+    }
+    Ok(())
+}
+
+fn raise_ambient(ambient: u64) -> Result<()> {
+    rustix::thread::clear_ambient_capability_set().tried(|| "clear the ambient set")?;
+    for bit in (0..64).filter(|bit| ambient & (1 << bit) != 0) {
+        rustix::thread::configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << bit), true)
+            .tried(|| format!("raise {} in the ambient set", capability_names(1 << bit).join(" ")))?;
+    }
+    Ok(())
+}
+
+/// Asks for `signal` when the parent dies, and reads it back. The kernel forgets it at each change of credentials, so
+/// this is called again after one.
+pub fn arm_death_signal(signal: Signal) -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(signal)).tried(|| "set the parent-death signal")?;
+    let is = rustix::process::parent_process_death_signal().tried(|| "read the parent-death signal")?;
+    read_back("the parent-death signal", is, Some(signal))
+}

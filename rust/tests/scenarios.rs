@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The scenarios of rust/tests/scenarios against a starter: configuration in; processes, callbacks, credentials seen there
+//! and the exit status out. `PINION_TEST_STARTER` names another starter than the Rust one.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Run, Starter};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One scenario.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    name: String,
+    /// `root` or `user`.
+    #[serde(rename = "as")]
+    caller: String,
+    #[serde(default)]
+    post_start_host: bool,
+    #[serde(default)]
+    cleanup_host: bool,
+    /// The engine's configuration. `$DIR` stands for a directory of the scenario's own.
+    configuration: Value,
+    expect: Expect,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expect {
+    /// Exit code, or the negative number of a signal.
+    exit: i32,
+    /// By process: callbacks in order. In master three activities run at once, so there only the last one's place counts.
+    calls: BTreeMap<String, Vec<String>>,
+    /// By process: the user id and whether capabilities are `all`, `none`, the `caller's` or a hexadecimal number.
+    #[serde(default)]
+    credentials: BTreeMap<String, (u32, String)>,
+    /// What standard output holds, exactly.
+    #[serde(default)]
+    stdout: Option<String>,
+    /// Words that standard error holds.
+    #[serde(default)]
+    stderr: Vec<String>,
+    /// Words that the engine's log holds.
+    #[serde(default)]
+    log: Vec<String>,
+}
+
+fn all() -> Vec<(String, Scenario)> {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rust/tests/scenarios");
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).expect("scenarios").map(|file| file.expect("file").path()).collect();
+    files.sort();
+    let mut scenarios = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let parsed: Vec<Scenario> =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let stem = file.file_stem().expect("stem").to_string_lossy().into_owned();
+        scenarios.extend(parsed.into_iter().map(|scenario| (format!("{stem}: {}", scenario.name), scenario)));
+    }
+    scenarios
+}
+
+#[test]
+fn every_scenario_ends_as_it_says() {
+    let starter = Starter::probe();
+    let (mut passed, mut left_out, mut failed) = (0, 0, Vec::new());
+    for (name, scenario) in all() {
+        if scenario.caller == "root" && !common::is_root() {
+            println!("left out: {name}: needs root");
+            left_out += 1;
+            continue;
+        }
+        let run = start(&starter, &scenario);
+        match compare(&scenario, &run) {
+            Ok(()) => passed += 1,
+            Err(difference) => failed.push(format!("{name}: {difference}\n{run}")),
+        }
+    }
+    println!("{passed} passed, {} failed, {left_out} left out", failed.len());
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+fn start(starter: &Starter, scenario: &Scenario) -> Run {
+    let mut launch = starter.launch(&scenario.caller, &scenario.configuration);
+    launch.post_start_host = scenario.post_start_host;
+    launch.cleanup_host = scenario.cleanup_host;
+    launch.run()
+}
+
+fn compare(scenario: &Scenario, run: &Run) -> Result<(), String> {
+    let expect = &scenario.expect;
+    same("exit", &expect.exit, &run.exit)?;
+    let mut wanted = expect.calls.clone();
+    let mut made = run.calls();
+    for calls in [&mut wanted, &mut made] {
+        if let Some(master) = calls.get_mut("master") {
+            let last = master.pop();
+            master.sort();
+            master.extend(last);
+        }
+    }
+    same("calls", &wanted, &made)?;
+    for (process, (uid, capabilities)) in &expect.credentials {
+        for seen in run.events("callback").filter(|event| event["role"] == process.as_str()) {
+            let is = &seen["credentials"];
+            let name = format!("{process} {}", seen["name"]);
+            same(&format!("{name}: user ids"), &serde_json::json!([uid, uid, uid]), &is["uid"])?;
+            same(&format!("{name}: effective capabilities"), capabilities, &word(&is["effective"]))?;
+        }
+    }
+    if let Some(stdout) = &expect.stdout {
+        same("standard output", stdout, &run.stdout)?;
+    }
+    let holds = |what: &str, text: &str, words: &[String]| match words.iter().find(|words| !text.contains(*words)) {
+        Some(words) => Err(format!("{what} does not hold {words:?}")),
+        None => Ok(()),
+    };
+    holds("standard error", &run.stderr, &expect.stderr)?;
+    holds("the engine's log", &run.log, &expect.log)?;
+    run.nothing_left()
+}
+
+fn word(capabilities: &Value) -> String {
+    let last: u32 =
+        std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").expect("last").trim().parse().expect("number");
+    match capabilities.as_u64() {
+        Some(0) => "none".into(),
+        Some(set) if set == common::own_capabilities() => "caller's".into(),
+        Some(set) if set == (1u64 << (last + 1)) - 1 => "all".into(),
+        Some(set) => format!("{set:#x}"),
+        None => "?".into(),
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, wanted: &T, is: &T) -> Result<(), String> {
+    if wanted == is { Ok(()) } else { Err(format!("{what}: wanted {wanted:?}, is {is:?}")) }
+}
