@@ -20,6 +20,9 @@ pub mod schema;
 pub mod serde;
 pub mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use bytes::{Array, ByteString, Bytes, Complex, Time};
 pub use decode::{Decoder, Raw};
 pub use encode::Encoder;

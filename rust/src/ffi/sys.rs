@@ -7,5 +7,6 @@ pub mod entry;
 pub mod environ;
 pub mod event;
 pub mod inherited;
+pub mod mount;
 pub mod process;
 pub mod signal;

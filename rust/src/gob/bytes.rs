@@ -307,9 +307,7 @@ impl Typed for Time {
 
 impl<T: Typed, const N: usize> Typed for Array<T, N> {
     fn gob_type() -> &'static Type {
-        const {
-            &Type { name: Cow::Borrowed(""), kind: Kind::Array { elem: Ref::Static(T::gob_type), len: N } }
-        }
+        const { &Type { name: Cow::Borrowed(""), kind: Kind::Array { elem: Ref::Static(T::gob_type), len: N } } }
     }
 }
 
@@ -319,7 +317,8 @@ const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 pub(crate) fn to_base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let bits = group.iter().enumerate().fold(0u32, |bits, (place, byte)| bits | u32::from(*byte) << (16 - 8 * place));
+        let bits =
+            group.iter().enumerate().fold(0u32, |bits, (place, byte)| bits | u32::from(*byte) << (16 - 8 * place));
         for digit in 0..4 {
             let shown = digit <= group.len();
             text.push(if shown { char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize]) } else { '=' });

@@ -35,7 +35,14 @@ impl<R: Read> Decoder<R> {
     /// A decoder for a new stream.
     pub fn new(reader: R, limits: Limits) -> Self {
         let input = Input { reader, bytes: Vec::new(), start: 0, end: 0 };
-        Decoder { input, known: Known::default(), names: Arc::default(), limits, plain: Vec::new(), gathered: Vec::new() }
+        Decoder {
+            input,
+            known: Known::default(),
+            names: Arc::default(),
+            limits,
+            plain: Vec::new(),
+            gathered: Vec::new(),
+        }
     }
 
     /// Translates the names of interface values.
@@ -191,9 +198,11 @@ impl Known {
     /// Takes in the definition of the type `-id` at the cursor.
     fn define(&mut self, limits: &Limits, id: i64, reader: &mut Reader<'_>) -> Result<()> {
         let id = id.checked_neg().and_then(|id| Id::try_from(id).ok()).ok_or_else(Error::unknown_type)?;
-        let (builtin, names) = (Types::default(), Names::default());
-        let scope = Scope { types: &builtin, names: &names, limits };
-        let mut definition = Reader::new(&reader.rest()[..reader.left().min(limits.definition_bytes.saturating_sub(self.spent))]);
+        // A definition nests a few levels by its nature, whatever values are allowed to.
+        let (builtin, names, nature) = (Types::default(), Names::default(), Limits::default());
+        let scope = Scope { types: &builtin, names: &names, limits: &nature };
+        let mut definition =
+            Reader::new(&reader.rest()[..reader.left().min(limits.definition_bytes.saturating_sub(self.spent))]);
         let there = definition.left();
         let wire = WireType::deserialize(ValueReader::new(scope, WireType::gob_type(), &mut definition))?;
         let used = there - definition.left();
@@ -252,9 +261,7 @@ impl<R: Read> Gatherer<'_, R> {
         match &ty.kind {
             Kind::Bool | Kind::Int | Kind::Uint | Kind::Float => self.read(true, |reader| reader.uint().map(drop)),
             Kind::Complex => self.read(true, |reader| super::bytes::complex(reader).map(drop)),
-            Kind::Bytes | Kind::String | Kind::Opaque(_) => {
-                self.read(true, |reader| reader.counted("data").map(drop))
-            }
+            Kind::Bytes | Kind::String | Kind::Opaque(_) => self.read(true, |reader| reader.counted("data").map(drop)),
             // The rest of a list may follow in later messages, so its count cannot be held against this one.
             Kind::Array { elem, .. } | Kind::Slice { elem } => {
                 let elem = self.component(*elem)?;

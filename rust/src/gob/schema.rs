@@ -390,9 +390,8 @@ impl WireType {
             Kind::Slice { elem } => wire.slice = Some(SliceType { common, elem: number(*elem)? }),
             Kind::Map { key, elem } => wire.map = Some(MapType { common, key: number(*key)?, elem: number(*elem)? }),
             Kind::Struct(fields) => {
-                let field = |field: &Field| {
-                    Ok(FieldType { name: ByteString::from(&*field.name), id: number(field.ty)? })
-                };
+                let field =
+                    |field: &Field| Ok(FieldType { name: ByteString::from(&*field.name), id: number(field.ty)? });
                 let fields = fields.iter().map(field).collect::<Result<_>>()?;
                 wire.structure = Some(StructType { common, fields });
             }

@@ -243,7 +243,8 @@ impl ValueParser<'_> {
     }
 
     fn spend(&mut self, elements: usize) -> Result<()> {
-        self.budget = self.budget.checked_sub(elements).ok_or_else(|| Error::data("gob: the value has too many elements"))?;
+        self.budget =
+            self.budget.checked_sub(elements).ok_or_else(|| Error::data("gob: the value has too many elements"))?;
         Ok(())
     }
 }

@@ -41,7 +41,7 @@ impl Client {
     pub fn new(stream: UnixStream, service: &str) -> Client {
         let limits = Limits::default();
         Client {
-            decoder: Decoder::new(Link::new(stream), limits.clone()),
+            decoder: Decoder::new(Link::new(stream, usize::MAX), limits.clone()),
             encoder: Encoder::new(),
             service: service.to_owned(),
             limit: None,

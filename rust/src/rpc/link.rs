@@ -11,8 +11,9 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 
-/// As long as more bytes than this are unsent, nothing is read: a peer that does not read gets no further answers.
-const UNSENT_LIMIT: usize = 1 << 20;
+/// As long as a server has more unsent bytes than this, it reads nothing: a peer that takes no answers gets no more. A
+/// client always reads, so that one of the two does.
+pub(crate) const SERVER_UNSENT: usize = 1 << 20;
 /// A buffer that had to be larger than this is given back once it is empty.
 const KEPT_BUFFER: usize = 64 << 10;
 
@@ -24,11 +25,13 @@ pub(crate) struct Link {
     /// The peer takes nothing any more. What it has sent can still be read.
     broken: bool,
     deadline: Option<Instant>,
+    /// Nothing is read while more bytes are unsent.
+    unsent_limit: usize,
 }
 
 impl Link {
-    pub fn new(stream: UnixStream) -> Self {
-        Link { stream, out: Vec::new(), sent: 0, broken: false, deadline: None }
+    pub fn new(stream: UnixStream, unsent_limit: usize) -> Self {
+        Link { stream, out: Vec::new(), sent: 0, broken: false, deadline: None, unsent_limit }
     }
 
     /// Where to append what is to be sent.
@@ -118,7 +121,7 @@ impl Read for Link {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let unsent = self.push()?;
-            if unsent && self.unsent() > UNSENT_LIMIT {
+            if unsent && self.unsent() > self.unsent_limit {
                 self.wait(false)?;
                 continue;
             }

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use super::link::Link;
+use super::link::{Link, SERVER_UNSENT};
 use super::service::{Reply, Service};
 use super::wire::{Request, Response};
 use crate::error::{Error, ErrorKind, Result};
@@ -49,7 +49,7 @@ pub fn serve_observed(
     limits: &Limits,
     mut observer: Option<&mut dyn Observer>,
 ) -> Result<()> {
-    let mut decoder = Decoder::new(Link::new(stream), limits.clone());
+    let mut decoder = Decoder::new(Link::new(stream, SERVER_UNSENT), limits.clone());
     decoder.set_names(service.registered().clone());
     let mut encoder = Encoder::with_names(service.registered().clone());
     let mut answer = Vec::new();

@@ -129,6 +129,11 @@ impl MethodSet {
         self.methods.get(name).map(|method| &**method)
     }
 
+    /// The same, to be put into another set under any name.
+    pub fn shared(&self, name: &str) -> Option<Arc<dyn Method>> {
+        self.methods.get(name).cloned()
+    }
+
     /// The names of the methods, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.methods.keys().map(String::as_str)

@@ -53,7 +53,11 @@ pub(crate) fn singleton(ty: &Type, reader: &mut Reader<'_>) -> Result<()> {
 }
 
 /// The next field of a struct: none at its terminator or where the value's bytes end.
-pub(crate) fn next_field<'a>(reader: &mut Reader<'_>, fields: &'a [Field], next: &mut usize) -> Result<Option<&'a Field>> {
+pub(crate) fn next_field<'a>(
+    reader: &mut Reader<'_>,
+    fields: &'a [Field],
+    next: &mut usize,
+) -> Result<Option<&'a Field>> {
     if reader.left() == 0 {
         return Ok(None);
     }
@@ -69,7 +73,10 @@ pub(crate) fn next_field<'a>(reader: &mut Reader<'_>, fields: &'a [Field], next:
 }
 
 /// The head of an interface value whose definitions have been taken out: name, id and byte count. `None` is nil.
-pub(crate) fn interface<'a, 'de>(scope: Scope<'a>, reader: &mut Reader<'de>) -> Result<Option<(&'de [u8], Id, &'a Type)>> {
+pub(crate) fn interface<'a, 'de>(
+    scope: Scope<'a>,
+    reader: &mut Reader<'de>,
+) -> Result<Option<(&'de [u8], Id, &'a Type)>> {
     let name = reader.counted("type name")?;
     if name.is_empty() {
         return Ok(None);
@@ -352,9 +359,7 @@ impl<'de> de::Deserializer<'de> for ValueReader<'_, 'de> {
                 self.fields(fields, visitor)
             }
             _ if self.place.is_some() => self.wrong(name),
-            _ => {
-                Err(Error::data(format!("gob: type mismatch in decoder: want struct type {name}; got non-struct")))
-            }
+            _ => Err(Error::data(format!("gob: type mismatch in decoder: want struct type {name}; got non-struct"))),
         }
     }
 

@@ -274,12 +274,18 @@ impl<'s> Compound<'_, 's> {
     pub fn field(&mut self, name: &str, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
         let Parts::Struct { fields, next, hint } = &mut self.parts else { return Err(wrong_count()) };
         let place = fields.iter().skip(*hint).position(|field| field.name == name);
-        let index = place.map(|place| place + *hint).ok_or_else(|| {
-            Error::data(format!("gob: field {name} is not in the struct to send, or out of order"))
-        })?;
+        let index = place
+            .map(|place| place + *hint)
+            .ok_or_else(|| Error::data(format!("gob: field {name} is not in the struct to send, or out of order")))?;
         *hint = index + 1;
         let ty = self.types.resolve(fields[index].ty)?;
-        write(ValueWriter { types: self.types, ty, state: self.state, slot: Slot::Field { next, index }, depth: self.depth })
+        write(ValueWriter {
+            types: self.types,
+            ty,
+            state: self.state,
+            slot: Slot::Field { next, index },
+            depth: self.depth,
+        })
     }
 
     /// Ends the value.

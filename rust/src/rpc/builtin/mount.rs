@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Mount: any mount(2), with its target beneath a root.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags};
 use rustix::thread::CapabilitySet;
 
 use super::{Builtin, Resolver, raise};
@@ -123,25 +125,45 @@ fn mount_beneath(args: &MountArgs, resolver: Resolver) -> Result<(), Failure> {
         true => format!("mount on {:?}", args.target),
         false => format!("mount {:?} on {:?}", args.source, args.target),
     };
-    let unresolved = |errno: Errno| Failure {
+    let unresolved = |errno: rustix::io::Errno| Failure {
         text: format!("{}: {}", what(), beneath::failure(errno)),
         errno: errno.raw_os_error(),
     };
     if args.target.is_empty() {
-        return Err(unresolved(Errno::NOENT));
+        return Err(unresolved(rustix::io::Errno::NOENT));
     }
     let root = beneath::open_root(args.root.as_path()).map_err(unresolved)?;
     let path = beneath::relative(args.root.as_path(), args.target.as_path());
     let target = beneath::open(root.as_fd(), &path, Want::Anything, resolver).map_err(unresolved)?;
-    let place = format!("/proc/self/fd/{}", target.as_raw_fd());
-    let text = |text: &ByteString| (!text.is_empty()).then(|| text.as_bytes().to_vec());
-    let (source, filesystem, data) = (text(&args.source), text(&args.filesystem), text(&args.data));
-    mount(
-        source.as_deref(),
-        place.as_str(),
-        filesystem.as_deref(),
-        MsFlags::from_bits_retain(args.flags as libc::c_ulong),
-        data.as_deref(),
-    )
-    .map_err(|errno| Failure { text: format!("{}: {}", what(), errno_text(errno as i32)), errno: errno as i32 })
+    mount_on(args, &target)
+        .map_err(|errno| Failure { text: format!("{}: {}", what(), errno_text(errno as i32)), errno: errno as i32 })
+}
+
+/// Where descriptors have names, if proc is mounted.
+const DESCRIPTORS: &str = "/proc/self/fd";
+
+fn mount_on(args: &MountArgs, target: &OwnedFd) -> nix::Result<()> {
+    let result = mount_at(args, &format!("{DESCRIPTORS}/{}", target.as_raw_fd()));
+    if result != Err(Errno::ENOENT) || Path::new(DESCRIPTORS).exists() {
+        return result;
+    }
+    // The container has its own root already and no proc yet. A directory has a name as working directory as well;
+    // that of the container process, which is the same, is put back.
+    let before = rustix::fs::open(".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(classic)?;
+    rustix::process::fchdir(target).map_err(classic)?;
+    let result = mount_at(args, ".");
+    rustix::process::fchdir(&before).map_err(classic)?;
+    result
+}
+
+fn classic(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
+}
+
+fn mount_at(args: &MountArgs, place: &str) -> nix::Result<()> {
+    fn text(text: &ByteString) -> Option<&[u8]> {
+        (!text.is_empty()).then_some(text)
+    }
+    let flags = MsFlags::from_bits_retain(args.flags as libc::c_ulong);
+    mount(text(&args.source), place, text(&args.filesystem), flags, text(&args.data))
 }

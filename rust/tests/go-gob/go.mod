@@ -1,0 +1,3 @@
+module gogob
+
+go 1.24

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+
+// The other side of the tests in gob_go.rs: Go's own gob and net/rpc.
+package main
+
+import (
+	"encoding/gob"
+	"fmt"
+	"io"
+	"os"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fail("which part?")
+	}
+	switch os.Args[1] {
+	case "encode":
+		encodeSamples()
+	case "decode":
+		decodeSamples()
+	case "mountargs":
+		// Go 1.26 gives this type the number 64, and the next one 65, which Rust begins with.
+		must(0, gob.NewEncoder(io.Discard).Encode(inner{}))
+		args := MountArgs{"/r", "proc", "/r/proc", "proc", 14, "x=y"}
+		if err := gob.NewEncoder(os.Stdout).Encode(&args); err != nil {
+			fail(err)
+		}
+	case "client":
+		client(os.Args[2])
+	case "server":
+		server(os.Args[2])
+	default:
+		fail("no part " + os.Args[1])
+	}
+}
+
+func fail(what any) {
+	fmt.Fprintln(os.Stderr, what)
+	os.Exit(1)
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		fail(err)
+	}
+	return value
+}
