@@ -12,8 +12,10 @@
 
 pub mod bytes;
 pub mod decode;
+mod definition;
 pub mod encode;
 pub mod limits;
+mod messages;
 pub mod names;
 pub mod number;
 pub mod schema;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use pinion::error::ErrorKind;
 use pinion::gob::schema::{INTERFACE, Type};
-use pinion::gob::{ByteString, Bytes, Decoder, Encoder, Limits, Names, Time, Typed};
+use pinion::gob::{self, ByteString, Bytes, Decoder, Encoder, Limits, Names, Time, Typed};
 use pinion::gob_struct;
 use pinion::rpc::builtin::mkdir::MkdirArgs;
 use pinion::rpc::builtin::mount::{MountArgs, PlainError};
@@ -74,13 +74,15 @@ fn values_of_go_are_read_and_sent_back() {
         let mut encoder = Encoder::new();
         let mut gob = Vec::new();
         for want in &record.json {
-            let value =
-                decoder.next().and_then(|raw| raw.value()).unwrap_or_else(|error| panic!("{}: {error}", record.name));
+            let value = decoder
+                .next_value()
+                .and_then(|raw| raw.value())
+                .unwrap_or_else(|error| panic!("{}: {error}", record.name));
             let json = value.to_json();
             assert!(same(&json, want), "{}:\n{json}\n{want}", record.name);
             encoder.encode_value(&value, &mut gob).unwrap_or_else(|error| panic!("{}: {error}", record.name));
         }
-        assert_eq!(decoder.next().err().unwrap().to_string(), "EOF", "{}", record.name);
+        assert_eq!(decoder.next_value().err().unwrap().to_string(), "EOF", "{}", record.name);
         names.push(format!("done {}", record.name));
         let line = Record { name: record.name, gob: Bytes(gob), json: Vec::new() };
         back.extend(serde_json::to_vec(&line).unwrap());
@@ -118,9 +120,9 @@ fn cut_and_changed_streams_of_go_are_errors_not_panics() {
         let read = |bytes: &[u8]| {
             let mut decoder = Decoder::new(bytes, Limits::default());
             for _ in 0..=bytes.len() {
-                match decoder.next().and_then(|raw| raw.value().map(drop)) {
-                    Err(pinion::gob::Error::Eof | pinion::gob::Error::UnexpectedEof) => return,
-                    Ok(()) | Err(_) => {}
+                let read = decoder.next_value().and_then(|raw| raw.value().map(drop));
+                if matches!(read, Err(gob::Error::Eof | gob::Error::UnexpectedEof)) {
+                    return;
                 }
             }
         };

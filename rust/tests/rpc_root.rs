@@ -173,6 +173,9 @@ fn root_changes(method: &'static str) {
             let root = dir.join("root");
             fs::create_dir(&root).unwrap();
             fs::create_dir(root.join("in")).unwrap();
+            // An image's idea of proc.
+            fs::create_dir_all(root.join("proc/self/fd")).unwrap();
+            (0..200).for_each(|number| symlink("/in", root.join(format!("proc/self/fd/{number}"))).unwrap());
             let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
             succeed(client, args(Path::new(""), root.to_str().unwrap(), root.to_str().unwrap(), "", bind, ""));
             let error =
@@ -183,15 +186,16 @@ fn root_changes(method: &'static str) {
             let here = ChrootArgs { root: ".".into(), method: method.into() };
             assert_eq!(client.call::<_, i64>("Chroot", &here).unwrap(), 0);
             // The server goes on in the new root.
-            let made = builtin::mkdir::MkdirArgs { root: "/".into(), path: "/proc".into(), perm: 0o755 };
+            let made = builtin::mkdir::MkdirArgs { root: "/".into(), path: "/made".into(), perm: 0o755 };
             assert_eq!(client.call::<_, i64>("Mkdir", &made).unwrap(), 0);
-            // There is no proc to name descriptors with; the working directory comes back all the same.
+            // There is no real proc to name descriptors with; the working directory comes back all the same.
             assert_eq!(client.call::<_, i64>("Chdir", &ChdirArgs { dir: "in".into() }).unwrap(), 0);
             succeed(client, args(Path::new("/"), "proc", "/proc", "proc", MsFlags::empty(), ""));
         },
         move |_| {
             let names: Vec<_> = fs::read_dir("/").unwrap().map(|entry| entry.unwrap().file_name()).collect();
-            assert_eq!(names.len(), 2, "{names:?}");
+            assert_eq!(names.len(), 3, "{names:?}");
+            assert!(Path::new("/proc/thread-self/mountinfo").exists());
             assert_eq!(std::env::current_dir().unwrap(), Path::new("/in"));
             // After pivot and move nothing of the old root is left to climb to.
             if method != "chroot" {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whole connections between this crate's two ends, and ones that break the rules.
 
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use pinion::error::{Error, ErrorKind};
 use pinion::gob::{ByteString, Bytes, Decoder, Encoder, Limits};
 use pinion::rpc::builtin::{self, Options};
@@ -46,7 +48,7 @@ fn errors(stream: UnixStream) -> Vec<String> {
     let mut decoder = Decoder::new(stream, Limits::default());
     let mut errors = Vec::new();
     while let Ok(response) = decoder.decode::<Response>() {
-        decoder.next().unwrap();
+        decoder.next_value().unwrap();
         assert_eq!(response.seq, errors.len() as u64);
         errors.push(response.error.to_string());
     }
@@ -93,7 +95,7 @@ fn answers_to_requests_sent_together_come_together() {
     let mut decoder = Decoder::new(&buffer[..count], Limits::default());
     for seq in 0..50 {
         assert_eq!(decoder.decode::<Response>().unwrap().seq, seq);
-        decoder.next().unwrap();
+        decoder.next_value().unwrap();
     }
     drop(near);
     server.join().unwrap().unwrap();
@@ -174,6 +176,22 @@ fn headers_that_cannot_be_read_end_the_connection() {
     near.write_all(&[[0xf0; 1].as_slice(), &[0; 3000]].concat()).unwrap();
     assert_eq!(near.read(&mut [0; 10]).unwrap(), 0);
     assert!(server.join().unwrap().is_err());
+}
+
+#[test]
+fn descriptors_that_come_along_are_closed() {
+    let (near, server) = start();
+    let (watch, passed) = UnixStream::pair().unwrap();
+    watch.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let bytes = requests(&["eng.ine.Nope"]);
+    let rights = [passed.as_raw_fd()];
+    let control = [ControlMessage::ScmRights(&rights)];
+    sendmsg::<()>(near.as_raw_fd(), &[IoSlice::new(&bytes)], &control, MsgFlags::empty(), None).unwrap();
+    drop(passed);
+    assert_eq!((&watch).read(&mut [0; 1]).unwrap(), 0);
+    near.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(errors(near), ["rpc: can't find method eng.ine.Nope"]);
+    server.join().unwrap().unwrap();
 }
 
 #[test]

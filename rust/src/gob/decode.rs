@@ -11,11 +11,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::definition::WireType;
 use super::limits::Limits;
-use super::number::{Reader, put_count_at, put_int, width};
-use super::schema::{Handle, Id, Kind, Ref, Type, Types, WireType};
+use super::messages::{Input, unexpected};
+use super::number::{Reader, put_count_at, put_int};
+use super::schema::{Handle, Id, Kind, Ref, Type, Types};
 use super::serde::Typed;
-use super::serde::de::{Scope, ValueReader, next_field, read_value, singleton};
+use super::serde::de::{ValueReader, read_value};
+use super::serde::walk::{Scope, next_field, singleton};
 use super::value::{Dynamic, ValueParser};
 use super::{Error, Names, Result};
 
@@ -25,8 +28,8 @@ pub struct Decoder<R> {
     known: Known,
     names: Arc<Names>,
     limits: Limits,
-    /// Types known to hold no interface.
-    plain: Vec<Id>,
+    /// Types of values so far, and whether they may hold interfaces.
+    seen: Vec<(Id, bool)>,
     /// A gathered value.
     gathered: Vec<u8>,
 }
@@ -34,13 +37,13 @@ pub struct Decoder<R> {
 impl<R: Read> Decoder<R> {
     /// A decoder for a new stream.
     pub fn new(reader: R, limits: Limits) -> Self {
-        let input = Input { reader, bytes: Vec::new(), start: 0, end: 0 };
+        let input = Input::new(reader);
         Decoder {
             input,
             known: Known::default(),
             names: Arc::default(),
             limits,
-            plain: Vec::new(),
+            seen: Vec::new(),
             gathered: Vec::new(),
         }
     }
@@ -72,13 +75,13 @@ impl<R: Read> Decoder<R> {
 
     /// The next value, whole, after taking in the definitions before it. [`Error::Eof`] where the stream ends
     /// between two values. After [`Error::Data`] the next message may be a value again.
-    pub fn next(&mut self) -> Result<Raw<'_>> {
+    pub fn next_value(&mut self) -> Result<Raw<'_>> {
         let mut first = true;
         loop {
-            let (start, end) = self.input.message(self.limits.message).map_err(|error| match error {
-                Error::Eof if !first => Error::UnexpectedEof,
-                other => other,
-            })?;
+            let (start, end) = self
+                .input
+                .message(self.limits.message)
+                .map_err(|error| if first { error } else { unexpected(error) })?;
             let mut reader = Reader::new(&self.input.bytes[start..end]);
             let id = reader.int()?;
             if id >= 0 {
@@ -95,15 +98,21 @@ impl<R: Read> Decoder<R> {
 
     /// The next value as a Rust type.
     pub fn decode<T: DeserializeOwned>(&mut self) -> Result<T> {
-        self.next()?.to()
+        self.next_value()?.to()
     }
 
     fn whole(&mut self, id: Id, start: usize, end: usize) -> Result<Raw<'_>> {
-        if !self.plain.contains(&id) {
-            if self.known.types.holds_interface(id)? {
-                return self.gather(id, start, end);
+        let seen = self.seen.iter().find(|(seen, _)| *seen == id);
+        let holds_interface = match seen {
+            Some((_, holds_interface)) => *holds_interface,
+            None => {
+                let holds_interface = self.known.types.holds_interface(id)?;
+                self.seen.push((id, holds_interface));
+                holds_interface
             }
-            self.plain.push(id);
+        };
+        if holds_interface {
+            return self.gather(id, start, end);
         }
         Ok(Raw {
             types: &self.known.types,
@@ -325,10 +334,7 @@ impl<R: Read> Gatherer<'_, R> {
     fn concrete(&mut self) -> Result<Id> {
         loop {
             if self.start == self.end {
-                (self.start, self.end) = self.input.message(self.limits.message).map_err(|error| match error {
-                    Error::Eof => Error::UnexpectedEof,
-                    other => other,
-                })?;
+                (self.start, self.end) = self.input.message(self.limits.message).map_err(unexpected)?;
             }
             let id = self.read(false, |reader| reader.int())?;
             if id >= 0 {
@@ -342,81 +348,5 @@ impl<R: Read> Gatherer<'_, R> {
                 self.read(false, |reader| reader.uint())?;
             }
         }
-    }
-}
-
-/// Bytes received and not used yet.
-struct Input<R> {
-    reader: R,
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
-}
-
-/// How much memory is taken at a time before the bytes for it are there.
-const CHUNK: usize = 16 << 10;
-
-impl<R: Read> Input<R> {
-    /// Where the next message lies, received completely.
-    fn message(&mut self, limit: usize) -> Result<(usize, usize)> {
-        self.need(1).map_err(|error| if self.start == self.end { error } else { Error::UnexpectedEof })?;
-        let first = self.bytes[self.start];
-        let head = 1 + if first < 0x80 { 0 } else { width(first)? };
-        self.need(head).map_err(unexpected)?;
-        let count = Reader::new(&self.bytes[self.start..self.start + head]).uint()?;
-        let Some(count) = usize::try_from(count).ok().filter(|count| *count <= limit) else {
-            return Err(Error::data(format!("gob: invalid message length {count}: the limit is {limit}")));
-        };
-        self.start += head;
-        self.need(count).map_err(unexpected)?;
-        let message = (self.start, self.start + count);
-        self.start += count;
-        Ok(message)
-    }
-
-    /// Receives until `count` bytes are there.
-    fn need(&mut self, count: usize) -> Result<()> {
-        while self.end - self.start < count {
-            match self.fill(usize::MAX) {
-                Ok(0) => return Err(Error::Eof),
-                Ok(_) => {}
-                Err(error) => return Err(Error::Io(error)),
-            }
-        }
-        Ok(())
-    }
-
-    fn fill(&mut self, limit: usize) -> io::Result<usize> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
-        if self.bytes.len() - self.end < CHUNK / 4 && self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        }
-        if self.end >= limit {
-            return Err(io::Error::other(format!("more than {limit} bytes wait to be read")));
-        }
-        if self.bytes.len() - self.end < CHUNK / 4 {
-            // Grow as bytes arrive: by as much as is there already, at least by one chunk.
-            self.bytes.resize(self.end + self.end.max(CHUNK), 0);
-        }
-        loop {
-            match self.reader.read(&mut self.bytes[self.end..]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Ok(count) => {
-                    self.end += count;
-                    return Ok(count);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-fn unexpected(error: Error) -> Error {
-    match error {
-        Error::Eof => Error::UnexpectedEof,
-        other => other,
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::definition::WireType;
 use super::number::{Reader, put_int, put_uint};
-use super::schema::{FIRST_OWN_ID, Field, Handle, Id, Kind, Ref, Type, Types, WireType};
+use super::schema::{FIRST_OWN_ID, Field, Handle, Id, Kind, Ref, Type, Types};
 use super::serde::Typed;
 use super::serde::ser::{State, ValueWriter};
 use super::value::Dynamic;

@@ -18,8 +18,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::bytes::{Array, ByteString, Bytes, Complex};
 use super::schema::{self, Kind, Ref, Type};
 
-pub mod de;
-pub mod ser;
+pub(crate) mod de;
+pub(crate) mod ser;
+pub(crate) mod walk;
 
 /// A Rust type that has a gob type. Its `Serialize` must agree with it; what does not is an error while encoding.
 pub trait Typed {

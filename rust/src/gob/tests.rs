@@ -82,7 +82,7 @@ fn decoder(bytes: &[u8]) -> Decoder<&[u8]> {
 }
 
 fn refused(bytes: &[u8]) -> String {
-    let error = decoder(bytes).next().and_then(|raw| raw.value().map(drop)).unwrap_err();
+    let error = decoder(bytes).next_value().and_then(|raw| raw.value().map(drop)).unwrap_err();
     error.to_string()
 }
 
@@ -106,7 +106,7 @@ fn every_kind_survives() {
             self.0.read(&mut buffer[..count])
         }
     }
-    let dynamic = Decoder::new(Slowly(&bytes), Limits::default()).next().unwrap().value().unwrap();
+    let dynamic = Decoder::new(Slowly(&bytes), Limits::default()).next_value().unwrap().value().unwrap();
     let mut again = Vec::new();
     Encoder::new().encode_value(&dynamic, &mut again).unwrap();
     assert_eq!(decoder(&again).decode::<Outer>().unwrap(), value);
@@ -122,7 +122,7 @@ fn definitions_go_out_once() {
     let both = [first, second].concat();
     let mut decoder = decoder(&both);
     assert_eq!(decoder.decode::<Outer>().unwrap(), decoder.decode::<Outer>().unwrap());
-    assert!(matches!(decoder.next(), Err(Error::Eof)));
+    assert!(matches!(decoder.next_value(), Err(Error::Eof)));
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn json_is_sent_as_a_declared_type() {
     });
     let mut out = Vec::new();
     Encoder::new().encode_as(&types, 73, &value, &mut out).unwrap();
-    let shown = decoder(&out).next().unwrap().json().unwrap();
+    let shown = decoder(&out).next_value().unwrap().json().unwrap();
     assert_eq!(shown["List"], json!([{"A": -2, "B": 1}, {"A": 0, "B": 0}]));
     assert_eq!(shown["Map"], value["Map"]);
     assert_eq!((&shown["F"], &shown["Self"]["F"]), (&json!(0.5), &json!(2.0)));
@@ -231,7 +231,7 @@ fn lengths_that_lie_are_refused() {
     }
     for value in [encoded(&vec![1i64]), encoded(&BTreeMap::from([(1i64, 2i64)])), encoded(&vec![Inner::default()])] {
         let mut decoder = decoder(&value);
-        let id = decoder.next().unwrap().id();
+        let id = decoder.next_value().unwrap().id();
         let mut body = Vec::new();
         put_int(&mut body, id.into());
         body.push(0);
@@ -261,8 +261,8 @@ fn types_that_lie_are_refused() {
     let definition = encoded(&Inner { a: 1, b: 1 });
     let twice = [&definition[..], &definition[..]].concat();
     let mut decoder_twice = decoder(&twice);
-    decoder_twice.next().unwrap();
-    assert_eq!(decoder_twice.next().err().unwrap().to_string(), "gob: duplicate type received");
+    decoder_twice.next_value().unwrap();
+    assert_eq!(decoder_twice.next_value().err().unwrap().to_string(), "gob: duplicate type received");
     let only = &definition[..definition.len() - usize::from(last_length(&definition)) - 1];
     assert_eq!(refused(only), "unexpected EOF");
     let beyond = [only, &message(&[0xff, 0x82, 9, 1, 0])].concat();
@@ -288,7 +288,7 @@ fn limits_hold() {
     let limits = Limits { definitions: 2, depth: 3, name: 5, message: 2000, elements: 4, ..Limits::default() };
     let fails = |bytes: &[u8]| {
         let mut decoder = Decoder::new(bytes, limits.clone());
-        decoder.next().and_then(|raw| raw.value().map(drop)).unwrap_err().to_string()
+        decoder.next_value().and_then(|raw| raw.value().map(drop)).unwrap_err().to_string()
     };
     assert_eq!(fails(&encoded(&vec![vec![vec![1i64]]])), "gob: too many or too large type definitions");
     assert_eq!(fails(&encoded(&vec![0i64; 5])), "gob: the value has too many elements");

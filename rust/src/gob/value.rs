@@ -8,8 +8,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::bytes::{ByteString, Bytes, complex};
 use super::number::Reader;
 use super::schema::{Id, Kind, Ref, Type, Types};
-use super::serde::de::{Scope, deeper, interface, next_field};
 use super::serde::ser::ValueWriter;
+use super::serde::walk::{Scope, deeper, interface, next_field};
 use super::{Error, Result};
 
 /// A value and its type.

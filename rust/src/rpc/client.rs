@@ -131,7 +131,7 @@ impl Client {
         self.decoder.reader_mut().set_limit(self.limit);
         loop {
             let header = self.header(&what)?;
-            let body = match self.decoder.next() {
+            let body = match self.decoder.next_value() {
                 Ok(body) => body,
                 Err(error) => return Err(self.broken(&what, error)),
             };

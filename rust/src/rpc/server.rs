@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use super::builtin::raise;
 use super::link::{Link, SERVER_UNSENT};
 use super::service::{Reply, Service};
 use super::wire::{Request, Response};
@@ -49,6 +50,8 @@ pub fn serve_observed(
     limits: &Limits,
     mut observer: Option<&mut dyn Observer>,
 ) -> Result<()> {
+    // A process that was cloned has the knowledge of its parent, and other privileges.
+    raise::forget();
     let mut decoder = Decoder::new(Link::new(stream, SERVER_UNSENT), limits.clone());
     decoder.set_names(service.registered().clone());
     let mut encoder = Encoder::with_names(service.registered().clone());
@@ -59,7 +62,7 @@ pub fn serve_observed(
             Err(gob::Error::Eof) => break Ok(()),
             Err(error) => break Err(failed(service, error)),
         };
-        let args = match decoder.next() {
+        let args = match decoder.next_value() {
             Err(gob::Error::Io(error)) => break Err(failed(service, gob::Error::Io(error))),
             args => args,
         };

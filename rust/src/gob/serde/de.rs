@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Reading a value into a Rust type. The stream's type drives; what the Rust type asks for must agree with it.
 
-use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
+mod access;
+
+use serde::de::{self, Visitor};
 
 use crate::gob::bytes::complex;
-use crate::gob::limits::Limits;
-use crate::gob::names::Names;
 use crate::gob::number::Reader;
-use crate::gob::schema::{Field, Id, Kind, Ref, Type, Types};
+use crate::gob::schema::{Field, Kind, Ref, Type};
+use crate::gob::serde::walk::{Scope, deeper, interface, singleton, skip};
 use crate::gob::{Error, Result};
-
-/// What stays the same through one value.
-#[derive(Clone, Copy)]
-pub(crate) struct Scope<'a> {
-    pub types: &'a Types,
-    pub names: &'a Names,
-    pub limits: &'a Limits,
-}
+use access::{Concrete, Elements, Fields};
 
 /// Which field is being read, for messages.
 #[derive(Clone, Copy)]
@@ -42,102 +36,6 @@ pub(crate) fn read_value<'de, T: de::Deserialize<'de>>(
 ) -> Result<T> {
     singleton(ty, reader)?;
     T::deserialize(ValueReader::new(scope, ty, reader))
-}
-
-/// Takes in the zero that precedes a value that is no struct.
-pub(crate) fn singleton(ty: &Type, reader: &mut Reader<'_>) -> Result<()> {
-    if !matches!(ty.kind, Kind::Struct(_)) && reader.uint()? != 0 {
-        return Err(Error::data("gob: decode: corrupted data: non-zero delta for singleton"));
-    }
-    Ok(())
-}
-
-/// The next field of a struct: none at its terminator or where the value's bytes end.
-pub(crate) fn next_field<'a>(
-    reader: &mut Reader<'_>,
-    fields: &'a [Field],
-    next: &mut usize,
-) -> Result<Option<&'a Field>> {
-    if reader.left() == 0 {
-        return Ok(None);
-    }
-    let delta = reader.uint()?;
-    if delta == 0 {
-        return Ok(None);
-    }
-    // `next` counts from 0, a delta from the field before.
-    let index = usize::try_from(delta - 1).ok().and_then(|delta| next.checked_add(delta));
-    let field = index.and_then(|index| fields.get(index));
-    *next = index.unwrap_or_default().saturating_add(1);
-    field.map(Some).ok_or_else(|| Error::data("gob: bad data: field numbers out of bounds"))
-}
-
-/// The head of an interface value whose definitions have been taken out: name, id and byte count. `None` is nil.
-pub(crate) fn interface<'a, 'de>(
-    scope: Scope<'a>,
-    reader: &mut Reader<'de>,
-) -> Result<Option<(&'de [u8], Id, &'a Type)>> {
-    let name = reader.counted("type name")?;
-    if name.is_empty() {
-        return Ok(None);
-    }
-    if name.len() > scope.limits.name {
-        return Err(Error::data(format!("gob: name too long ({} bytes)", name.len())));
-    }
-    let id = Id::try_from(reader.int()?).map_err(|_| Error::unknown_type())?;
-    let ty = scope.types.get(id)?;
-    reader.uint()?;
-    singleton(ty, reader)?;
-    Ok(Some((name, id, ty)))
-}
-
-/// Passes over a value.
-pub(crate) fn skip(scope: Scope<'_>, ty: &Type, reader: &mut Reader<'_>, depth: u32) -> Result<()> {
-    let depth = deeper(scope, depth)?;
-    let component = |component: Ref| scope.types.resolve(component);
-    match &ty.kind {
-        Kind::Bool | Kind::Int | Kind::Uint | Kind::Float => reader.uint().map(drop),
-        Kind::Complex => complex(reader).map(drop),
-        Kind::Bytes | Kind::String | Kind::Opaque(_) => reader.counted("data").map(drop),
-        Kind::Array { elem, .. } | Kind::Slice { elem } => {
-            let elem = component(*elem)?;
-            (0..reader.count("slice")?).try_for_each(|_| element(reader, |reader| skip(scope, elem, reader, depth)))
-        }
-        Kind::Map { key, elem } => {
-            let (key, elem) = (component(*key)?, component(*elem)?);
-            (0..reader.count("map")?).try_for_each(|_| {
-                element(reader, |reader| skip(scope, key, reader, depth))?;
-                element(reader, |reader| skip(scope, elem, reader, depth))
-            })
-        }
-        Kind::Struct(fields) => {
-            let mut next = 0;
-            while let Some(field) = next_field(reader, fields, &mut next)? {
-                skip(scope, component(field.ty)?, reader, depth)?;
-            }
-            Ok(())
-        }
-        Kind::Interface => match interface(scope, reader)? {
-            Some((_, _, ty)) => skip(scope, ty, reader, depth),
-            None => Ok(()),
-        },
-    }
-}
-
-/// Reads an element, which needs bytes to be there: a struct may otherwise be empty without end.
-fn element<'de, T>(reader: &mut Reader<'de>, read: impl FnOnce(&mut Reader<'de>) -> Result<T>) -> Result<T> {
-    if reader.left() == 0 {
-        return Err(Error::data("gob: decoding array or slice: length exceeds input size"));
-    }
-    read(reader)
-}
-
-/// One level further in.
-pub(crate) fn deeper(scope: Scope<'_>, depth: u32) -> Result<u32> {
-    if depth >= scope.limits.depth {
-        return Err(Error::data("gob: invalid nesting depth"));
-    }
-    Ok(depth + 1)
 }
 
 impl<'a, 'de> ValueReader<'a, 'de> {
@@ -400,118 +298,4 @@ impl<'de> de::Deserializer<'de> for ValueReader<'_, 'de> {
     }
 
     serde::forward_to_deserialize_any! { char i128 u128 }
-}
-
-/// The elements of an array, a slice or a map.
-struct Elements<'a, 'de> {
-    left: usize,
-    key: &'a Type,
-    elem: &'a Type,
-    parent: ValueReader<'a, 'de>,
-}
-
-impl<'a, 'de> Elements<'a, 'de> {
-    fn read<S: DeserializeSeed<'de>>(&mut self, ty: &'a Type, seed: S) -> Result<S::Value> {
-        let inner = self.parent.inner(ty);
-        if inner.reader.left() == 0 {
-            return Err(Error::data("gob: decoding array or slice: length exceeds input size"));
-        }
-        seed.deserialize(inner)
-    }
-}
-
-impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
-    type Error = Error;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
-        self.left = left;
-        self.read(self.elem, seed).map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-impl<'de> MapAccess<'de> for Elements<'_, 'de> {
-    type Error = Error;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
-        self.left = left;
-        self.read(self.key, seed).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        self.read(self.elem, seed)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-/// The fields of a struct that were sent.
-struct Fields<'a, 'de> {
-    fields: &'a [Field],
-    next: usize,
-    current: Option<&'a Field>,
-    parent: ValueReader<'a, 'de>,
-}
-
-impl<'de> MapAccess<'de> for Fields<'_, 'de> {
-    type Error = Error;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        self.current = next_field(self.parent.reader, self.fields, &mut self.next)?;
-        let Some(field) = self.current else { return Ok(None) };
-        seed.deserialize(de::value::StrDeserializer::<Error>::new(&field.name)).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        let field = self.current.take().ok_or_else(Error::unknown_type)?;
-        let owner = &*self.parent.ty.name;
-        let ty = self.parent.scope.types.resolve(field.ty)?;
-        let mut inner = self.parent.inner(ty);
-        inner.place = Some(Place { owner, field: &field.name });
-        seed.deserialize(inner)
-    }
-}
-
-/// An interface value: the variant is its registered name.
-struct Concrete<'a, 'de> {
-    name: &'a str,
-    value: ValueReader<'a, 'de>,
-}
-
-impl<'a, 'de> EnumAccess<'de> for Concrete<'a, 'de> {
-    type Error = Error;
-    type Variant = ValueReader<'a, 'de>;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant)> {
-        let name = seed.deserialize(de::value::StrDeserializer::<Error>::new(self.name));
-        let unknown = |_| Error::data(format!("gob: name not registered for interface: {:?}", self.name));
-        Ok((name.map_err(unknown)?, self.value))
-    }
-}
-
-impl<'de> VariantAccess<'de> for ValueReader<'_, 'de> {
-    type Error = Error;
-
-    fn unit_variant(self) -> Result<()> {
-        skip(self.scope, self.ty, self.reader, self.depth)
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value> {
-        seed.deserialize(self)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
-        de::Deserializer::deserialize_tuple(self, len, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value> {
-        de::Deserializer::deserialize_struct(self, "struct", fields, visitor)
-    }
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Writing a Rust value as a gob type says: the type guides, what the value offers must agree with it.
 
+mod compound;
+
 use std::fmt::Display;
-use std::ops::Range;
 
 use serde::ser::{self, Serialize};
 
 use crate::gob::bytes::from_base64;
 use crate::gob::encode::Announcer;
-use crate::gob::number::{Reader, put_count_at, put_counted, put_float, put_int, put_uint};
-use crate::gob::schema::{self, Field, Handle, Kind, Type, Types};
+use crate::gob::number::{put_count_at, put_counted, put_float, put_int, put_uint};
+use crate::gob::schema::{self, Handle, Kind, Type, Types};
 use crate::gob::{Error, Result};
+use compound::{Compound, Parts};
 
 /// How deep a value may be nested that this side sends: what the default limits let a peer read.
 const DEPTH: u32 = 64;
@@ -196,130 +198,6 @@ fn unsized_sequence() -> Error {
     Error::data("gob: a sequence must know its length beforehand")
 }
 
-/// Writes the parts of a value one by one.
-pub(crate) struct Compound<'a, 's> {
-    types: &'a Types,
-    state: &'a mut State<'s>,
-    depth: u32,
-    /// Elements or entries still to come.
-    left: usize,
-    parts: Parts<'a>,
-}
-
-enum Parts<'a> {
-    Elements { elem: &'a Type },
-    Entries { key: &'a Type, elem: &'a Type },
-    Bytes,
-    Struct { fields: &'a [Field], next: usize, hint: usize },
-    Loose { fields: &'a [Field], start: usize, sent: Vec<(usize, Range<usize>)>, index: usize },
-}
-
-impl<'s> Compound<'_, 's> {
-    fn one<'b>(&'b mut self, ty: &'b Type, slot: Slot<'b>) -> ValueWriter<'b, 's> {
-        ValueWriter { types: self.types, ty, state: self.state, slot, depth: self.depth }
-    }
-
-    /// The next element of a sequence.
-    pub fn element(&mut self, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
-        self.left = self.left.checked_sub(1).ok_or_else(wrong_count)?;
-        match self.parts {
-            Parts::Elements { elem } => write(self.one(elem, Slot::Element)),
-            _ => {
-                let mark = self.state.body.len();
-                write(self.one(&schema::UINT, Slot::Element))?;
-                let byte = Reader::new(&self.state.body[mark..]).uint()?;
-                self.state.body.truncate(mark);
-                self.state.body.push(u8::try_from(byte).map_err(|_| Error::data("gob: a byte is out of range"))?);
-                Ok(())
-            }
-        }
-    }
-
-    /// The key of the next entry: of a map, or a field's name.
-    pub fn key(&mut self, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
-        self.left = self.left.checked_sub(1).ok_or_else(wrong_count)?;
-        if let Parts::Entries { key, .. } = self.parts {
-            return write(self.one(key, Slot::Key));
-        }
-        let mark = self.state.body.len();
-        write(self.one(&schema::STRING, Slot::Element))?;
-        let name = Reader::new(&self.state.body[mark..]).counted("field name")?;
-        if let Parts::Loose { fields, index, .. } = &mut self.parts {
-            *index = fields.iter().position(|field| field.name.as_bytes() == name).ok_or_else(|| {
-                Error::data(format!("gob: no field {:?} in the struct to send", String::from_utf8_lossy(name)))
-            })?;
-        }
-        self.state.body.truncate(mark);
-        Ok(())
-    }
-
-    /// The value of the entry whose key was written last.
-    pub fn value(&mut self, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
-        let (fields, index) = match &self.parts {
-            Parts::Entries { elem, .. } => return write(self.one(elem, Slot::Element)),
-            Parts::Loose { fields, index, .. } => (*fields, *index),
-            _ => return Err(wrong_count()),
-        };
-        let mark = self.state.body.len();
-        let mut was_sent = false;
-        let ty = self.types.resolve(fields[index].ty)?;
-        write(self.one(ty, Slot::Loose(&mut was_sent)))?;
-        if let (true, Parts::Loose { sent, .. }) = (was_sent, &mut self.parts) {
-            sent.push((index, mark..self.state.body.len()));
-        }
-        Ok(())
-    }
-
-    /// The field `name`; fields come in the order of the type.
-    pub fn field(&mut self, name: &str, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
-        let Parts::Struct { fields, next, hint } = &mut self.parts else { return Err(wrong_count()) };
-        let place = fields.iter().skip(*hint).position(|field| field.name == name);
-        let index = place
-            .map(|place| place + *hint)
-            .ok_or_else(|| Error::data(format!("gob: field {name} is not in the struct to send, or out of order")))?;
-        *hint = index + 1;
-        let ty = self.types.resolve(fields[index].ty)?;
-        write(ValueWriter {
-            types: self.types,
-            ty,
-            state: self.state,
-            slot: Slot::Field { next, index },
-            depth: self.depth,
-        })
-    }
-
-    /// Ends the value.
-    pub fn finish(self) -> Result<()> {
-        if self.left > 0 {
-            return Err(wrong_count());
-        }
-        match self.parts {
-            Parts::Struct { .. } => self.state.body.push(0),
-            Parts::Loose { start, mut sent, .. } => {
-                sent.sort_by_key(|(index, _)| *index);
-                let mut ordered = Vec::with_capacity(self.state.body.len() - start + sent.len() + 1);
-                let mut next = 0;
-                for (index, bytes) in sent {
-                    let delta = (index + 1).checked_sub(next).filter(|delta| *delta > 0);
-                    let delta = delta.ok_or_else(|| Error::data("gob: a field is there twice"))?;
-                    put_uint(&mut ordered, delta as u64);
-                    ordered.extend_from_slice(&self.state.body[bytes]);
-                    next = index + 1;
-                }
-                ordered.push(0);
-                self.state.body.truncate(start);
-                self.state.body.append(&mut ordered);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-fn wrong_count() -> Error {
-    Error::data("gob: the number of elements differs from the announced one")
-}
-
 macro_rules! widened {
     ($($serialize:ident $ty:ident $wide:ident $as:ident;)*) => {
         $(fn $serialize(self, number: $ty) -> Result<()> {
@@ -491,58 +369,5 @@ impl<'a, 's> ser::Serializer for ValueWriter<'a, 's> {
 
     fn is_human_readable(&self) -> bool {
         false
-    }
-}
-
-macro_rules! sequences {
-    ($($trait:ident $method:ident;)*) => {
-        $(impl ser::$trait for Compound<'_, '_> {
-            type Ok = ();
-            type Error = Error;
-
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-                self.element(|writer| value.serialize(writer))
-            }
-
-            fn end(self) -> Result<()> {
-                self.finish()
-            }
-        })*
-    };
-}
-
-sequences! {
-    SerializeSeq serialize_element;
-    SerializeTuple serialize_element;
-    SerializeTupleStruct serialize_field;
-}
-
-impl ser::SerializeMap for Compound<'_, '_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        self.key(|writer| key.serialize(writer))
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.value(|writer| value.serialize(writer))
-    }
-
-    fn end(self) -> Result<()> {
-        self.finish()
-    }
-}
-
-impl ser::SerializeStruct for Compound<'_, '_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<()> {
-        self.field(name, |writer| value.serialize(writer))
-    }
-
-    fn end(self) -> Result<()> {
-        self.finish()
     }
 }

@@ -24,7 +24,7 @@ impl Run<'_> {
             let number = signal.number;
             if number == libc::SIGTSTP {
                 self.stop_like_a_job()?;
-            } else if !OWN.contains(&number) && !(signal.from_kernel && FROM_TERMINAL.contains(&number)) {
+            } else if !(OWN.contains(&number) || signal.from_kernel && FROM_TERMINAL.contains(&number)) {
                 sys::process::send_signal(&self.master.child, number)?;
             }
         }

@@ -2,11 +2,10 @@
 //! Mount: any mount(2), with its target beneath a root.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, statfs};
 use rustix::thread::CapabilitySet;
 
 use super::{Builtin, Resolver, raise};
@@ -143,9 +142,9 @@ fn mount_beneath(args: &MountArgs, resolver: Resolver) -> Result<(), Failure> {
 const DESCRIPTORS: &str = "/proc/self/fd";
 
 fn mount_on(args: &MountArgs, target: &OwnedFd) -> nix::Result<()> {
-    let result = mount_at(args, &format!("{DESCRIPTORS}/{}", target.as_raw_fd()));
-    if result != Err(Errno::ENOENT) || Path::new(DESCRIPTORS).exists() {
-        return result;
+    // Whatever else a container's image has there must not say where a mount goes.
+    if statfs(DESCRIPTORS).is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC) {
+        return mount_at(args, &format!("{DESCRIPTORS}/{}", target.as_raw_fd()));
     }
     // The container has its own root already and no proc yet. A directory has a name as working directory as well;
     // that of the container process, which is the same, is put back.

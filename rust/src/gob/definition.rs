@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Type definitions, which are gob values themselves.
+
+use std::borrow::Cow;
+
+use super::bytes::ByteString;
+use super::limits::Limits;
+use super::schema::{Field, Id, Kind, Marshaler, Ref, Type};
+use super::{Error, Result};
+use crate::gob_struct;
+
+gob_struct! {
+    /// What every definition begins with.
+    pub struct CommonType as "CommonType" {
+        /// The type's name.
+        pub name: ByteString as "Name",
+        /// Its id, which differs from the message's for methods on pointers and is not used.
+        pub id: i64 as "Id",
+    }
+}
+
+gob_struct! {
+    /// The definition of an array type.
+    pub struct ArrayType as "arrayType" {
+        /// Name and id.
+        pub common: CommonType as "CommonType",
+        /// The type of the elements.
+        pub elem: i64 as "Elem",
+        /// Their number.
+        pub len: i64 as "Len",
+    }
+}
+
+gob_struct! {
+    /// The definition of a slice type.
+    pub struct SliceType as "sliceType" {
+        /// Name and id.
+        pub common: CommonType as "CommonType",
+        /// The type of the elements.
+        pub elem: i64 as "Elem",
+    }
+}
+
+gob_struct! {
+    /// The definition of a field.
+    pub struct FieldType as "fieldType" {
+        /// The field's name.
+        pub name: ByteString as "Name",
+        /// Its type.
+        pub id: i64 as "Id",
+    }
+}
+
+gob_struct! {
+    /// The definition of a struct type.
+    pub struct StructType as "structType" {
+        /// Name and id.
+        pub common: CommonType as "CommonType",
+        /// The fields.
+        pub fields: Vec<FieldType> as "Field",
+    }
+}
+
+gob_struct! {
+    /// The definition of a map type.
+    pub struct MapType as "mapType" {
+        /// Name and id.
+        pub common: CommonType as "CommonType",
+        /// The type of the keys.
+        pub key: i64 as "Key",
+        /// The type of the elements.
+        pub elem: i64 as "Elem",
+    }
+}
+
+gob_struct! {
+    /// The definition of an opaque type.
+    pub struct OpaqueType as "gobEncoderType" {
+        /// Name and id.
+        pub common: CommonType as "CommonType",
+    }
+}
+
+gob_struct! {
+    /// A definition on the wire: exactly one of the fields is there.
+    pub struct WireType as "wireType" {
+        /// An array type.
+        pub array: Option<ArrayType> as "ArrayT",
+        /// A slice type.
+        pub slice: Option<SliceType> as "SliceT",
+        /// A struct type.
+        pub structure: Option<StructType> as "StructT",
+        /// A map type.
+        pub map: Option<MapType> as "MapT",
+        /// A type with `GobEncode`.
+        pub gob: Option<OpaqueType> as "GobEncoderT",
+        /// A type with `MarshalBinary`.
+        pub binary: Option<OpaqueType> as "BinaryMarshalerT",
+        /// A type with `MarshalText`.
+        pub text: Option<OpaqueType> as "TextMarshalerT",
+    }
+}
+
+impl WireType {
+    /// The definition of `ty` under the number `id`; its components must be numbered already.
+    pub fn of(id: Id, ty: &Type) -> Result<WireType> {
+        let common = CommonType { name: ByteString::from(&*ty.name), id: id.into() };
+        let number = |component: Ref| match component {
+            Ref::Id(id) => Ok(i64::from(id)),
+            Ref::Static(ty) => ty().kind.builtin_id().map(i64::from).ok_or_else(Error::unknown_type),
+        };
+        let mut wire = WireType::default();
+        match &ty.kind {
+            Kind::Array { elem, len } => {
+                let len = i64::try_from(*len).map_err(|_| Error::data("gob: array too long"))?;
+                wire.array = Some(ArrayType { common, elem: number(*elem)?, len });
+            }
+            Kind::Slice { elem } => wire.slice = Some(SliceType { common, elem: number(*elem)? }),
+            Kind::Map { key, elem } => wire.map = Some(MapType { common, key: number(*key)?, elem: number(*elem)? }),
+            Kind::Struct(fields) => {
+                let field =
+                    |field: &Field| Ok(FieldType { name: ByteString::from(&*field.name), id: number(field.ty)? });
+                let fields = fields.iter().map(field).collect::<Result<_>>()?;
+                wire.structure = Some(StructType { common, fields });
+            }
+            Kind::Opaque(Marshaler::Gob) => wire.gob = Some(OpaqueType { common }),
+            Kind::Opaque(Marshaler::Binary) => wire.binary = Some(OpaqueType { common }),
+            Kind::Opaque(Marshaler::Text) => wire.text = Some(OpaqueType { common }),
+            _ => return Err(Error::data("gob: a built-in type has no definition")),
+        }
+        Ok(wire)
+    }
+
+    /// The type that a peer defined.
+    pub fn into_type(self, limits: &Limits) -> Result<Type> {
+        let name = |name: ByteString| {
+            if name.len() > limits.name {
+                return Err(Error::data(format!("gob: a name of {} bytes is beyond the limit", name.len())));
+            }
+            let name = String::from_utf8(name.into_vec());
+            name.map(Cow::Owned).map_err(|_| Error::data("gob: bad data: a name is not valid UTF-8"))
+        };
+        let (common, kind) = if let Some(array) = self.array {
+            let len = usize::try_from(array.len).map_err(|_| Error::data("gob: bad data: negative array length"))?;
+            (array.common, Kind::Array { elem: component(array.elem)?, len })
+        } else if let Some(slice) = self.slice {
+            (slice.common, Kind::Slice { elem: component(slice.elem)? })
+        } else if let Some(map) = self.map {
+            (map.common, Kind::Map { key: component(map.key)?, elem: component(map.elem)? })
+        } else if let Some(structure) = self.structure {
+            let field = |field: FieldType| Ok(Field { name: name(field.name)?, ty: component(field.id)? });
+            let fields = structure.fields.into_iter().map(field).collect::<Result<_>>()?;
+            (structure.common, Kind::Struct(Cow::Owned(fields)))
+        } else {
+            let opaque = [(self.gob, Marshaler::Gob), (self.binary, Marshaler::Binary), (self.text, Marshaler::Text)];
+            let (opaque, marshaler) = opaque
+                .into_iter()
+                .find_map(|(opaque, marshaler)| Some((opaque?, marshaler)))
+                .ok_or_else(Error::unknown_type)?;
+            (opaque.common, Kind::Opaque(marshaler))
+        };
+        Ok(Type { name: name(common.name)?, kind })
+    }
+}
+
+fn component(id: i64) -> Result<Ref> {
+    Id::try_from(id).map(Ref::Id).map_err(|_| Error::unknown_type())
+}
