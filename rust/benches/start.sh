@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+# A start from exec to exit, in new PID, mount, IPC and UTS namespaces over the same busybox root: pinion beside crun, runc, bwrap and
+# the floor, each peer paired with pinion in turn. Prints medians in milliseconds and the ratio of the two.
+# Usage: start.sh FOLDER-OF-THE-PROGRAMS; RUNS counts the runs of each (default 200).
+set -eu
+programs=$(cd "$1" && pwd)
+runs=${RUNS:-200}
+rounds=5
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "left out: the peers start the bundle as root" >&2
+	exit 0
+fi
+# The peers want a mount namespace of their own with a plain cgroup2 at /sys/fs/cgroup.
+if [ "${PINION_BENCH_INSIDE:-}" != 1 ]; then
+	PINION_BENCH_INSIDE=1 exec unshare -m --propagation private "$0" "$@"
+fi
+mount -t cgroup2 none /sys/fs/cgroup
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+root=$folder/bundle/rootfs
+mkdir -p "$root/bin" "$root/proc" "$root/dev"
+cp "$(command -v busybox)" "$root/bin/busybox"
+ln -s busybox "$root/bin/true"
+cat >"$folder/bundle/config.json" <<'EOF'
+{
+  "ociVersion": "1.0.2",
+  "process": { "args": ["/bin/true"], "cwd": "/", "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 }, "noNewPrivileges": true },
+  "root": { "path": "rootfs" },
+  "hostname": "bench",
+  "mounts": [
+    { "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"] },
+    { "destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"] }
+  ],
+  "linux": { "namespaces": [{ "type": "pid" }, { "type": "mount" }, { "type": "ipc" }, { "type": "uts" }] }
+}
+EOF
+
+pinion="$programs/pinion run --bundle $folder/bundle"
+
+median() {
+	sort -n "$1" | awk '{ t[NR] = $1 } END { print (NR % 2) ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2 }'
+}
+
+# Runs two commands in turn, a few at a time, so that a drift of the machine's speed meets both.
+pair() {
+	name=$1
+	peer=$2
+	if ! sh -c "$peer" >"$folder/out" 2>&1; then
+		printf '%-6s left out: it does not start here: %s\n' "$name" "$(head -1 "$folder/out")"
+		return
+	fi
+	: >"$folder/ours"
+	: >"$folder/theirs"
+	round=0
+	while [ $round -lt $rounds ]; do
+		round=$((round + 1))
+		hyperfine -N -w 5 -r $((runs / rounds)) --export-json "$folder/json" "$pinion" "$peer" >/dev/null 2>&1
+		jq -r '.results[0].times[]' "$folder/json" >>"$folder/ours"
+		jq -r '.results[1].times[]' "$folder/json" >>"$folder/theirs"
+	done
+	echo "$name $(median "$folder/ours") $(median "$folder/theirs")" |
+		awk '{ printf "%-6s %7.3f ms   pinion %7.3f ms   pinion / %s %.2f\n", $1, $3 * 1000, $2 * 1000, $1, $2 / $3 }'
+}
+
+pair floor "$programs/floor $root /bin/true"
+pair bwrap "bwrap --unshare-pid --unshare-ipc --unshare-uts --hostname bench --bind $root / --proc /proc --dev /dev /bin/true"
+pair crun "crun --root $folder/crun --cgroup-manager=disabled run --bundle $folder/bundle bench"
+pair runc "runc --root $folder/runc run --bundle $folder/bundle bench"
