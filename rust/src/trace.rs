@@ -12,7 +12,7 @@
 //! | `callback` | `name`, `uid`, `gid`, `effective`, `permitted`: what the kernel said just before it was called |
 //! | `returned` | `name`, `ok`, `error` |
 //! | `message` | `direction`, `name` |
-//! | `rpc` | `method`, `ok` |
+//! | `rpc` | `method`, `ok`, `error`, `duration` in nanoseconds |
 //! | `exec` | `program` |
 //! | `child` | `of`: role, `status`: how it ended |
 //! | `exit` | `code` or `signal` |

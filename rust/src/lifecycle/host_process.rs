@@ -102,7 +102,6 @@ impl HostProcess {
 
     /// Says 'run' and waits for the answer, at most `limit`.
     pub fn ask(&self, limit: Duration) -> Result<()> {
-        trace::message("send", "run");
         self.channel.send(&ToHostProcess::Run, &[])?;
         let answered = sys::event::wait_readable(&[self.channel.as_fd()], Some(limit))?;
         if !answered[0] {
@@ -110,10 +109,7 @@ impl HostProcess {
             return Err(Error::new(ErrorKind::Timeout, text));
         }
         match self.channel.receive()? {
-            Received::Message(FromHostProcess::Done, _) => {
-                trace::message("receive", "done");
-                Ok(())
-            }
+            Received::Message(FromHostProcess::Done, _) => Ok(()),
             Received::Message(FromHostProcess::Failed(report), _) => Err(Error::from(report)),
             Received::Closed => {
                 Err(Error::new(ErrorKind::PeerDied, format!("wait for {}: it ended without an answer", self.role)))

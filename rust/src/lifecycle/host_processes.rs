@@ -53,12 +53,9 @@ impl HostProcesses {
         self.cleanup.as_ref().map_or(Ok(()), |cleanup| cleanup.container(container))
     }
 
-    /// Has PostStartHost run, if that was asked for.
-    pub fn post_start(&mut self, limit: Duration) -> Result<()> {
-        let Some(process) = self.post_start.take() else { return Ok(()) };
-        let result = process.ask(limit);
-        process.end(limit);
-        result
+    /// Hands over the post-start-host process, if there is one, to the activity that has it run.
+    pub fn take_post_start(&mut self) -> Option<HostProcess> {
+        self.post_start.take()
     }
 
     /// The end of everything: has CleanupHost run unless stage 1 has done so, and returns what came of the run. A failure of

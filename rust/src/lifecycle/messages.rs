@@ -144,6 +144,49 @@ impl From<Report> for Error {
     }
 }
 
+/// A message's name in the table and in records.
+pub trait Named {
+    /// The name.
+    fn name(&self) -> &'static str;
+}
+
+impl Named for FromStage1 {
+    fn name(&self) -> &'static str {
+        match self {
+            FromStage1::Planned { .. } => "planned",
+            FromStage1::Failed { .. } => "failed",
+        }
+    }
+}
+
+impl Named for FromContainer {
+    fn name(&self) -> &'static str {
+        match self {
+            FromContainer::Failed(_) => "failed",
+            FromContainer::Killed(_) => "killed",
+        }
+    }
+}
+
+impl Named for ToHostProcess {
+    fn name(&self) -> &'static str {
+        match self {
+            ToHostProcess::Container => "container",
+            ToHostProcess::Run => "run",
+            ToHostProcess::StandDown => "stand down",
+        }
+    }
+}
+
+impl Named for FromHostProcess {
+    fn name(&self) -> &'static str {
+        match self {
+            FromHostProcess::Done => "done",
+            FromHostProcess::Failed(_) => "failed",
+        }
+    }
+}
+
 /// What stage 1 says to the starter.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromStage1 {
@@ -221,7 +264,7 @@ pub fn channel<S, R>() -> Result<(Channel<S, R>, Channel<R, S>)> {
     Ok((Channel { fd: ours, types: PhantomData }, Channel { fd: theirs, types: PhantomData }))
 }
 
-impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
+impl<S: Serialize + Named, R: DeserializeOwned + Named> Channel<S, R> {
     /// Sends a message. A peer that is gone is an error of kind [`PeerDied`](ErrorKind::PeerDied).
     pub fn send(&self, message: &S, fds: &[BorrowedFd<'_>]) -> Result<()> {
         let bytes = serde_json::to_vec(message).map_err(|error| Error::invalid(format!("write a message: {error}")))?;
@@ -230,6 +273,7 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
         if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(Error::invalid(format!("send {} descriptors in one message", fds.len())));
         }
+        trace::message("send", message.name());
         loop {
             match sendmsg(&self.fd, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL) {
                 Ok(_) => return Ok(()),
@@ -267,7 +311,11 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
             return Ok(Received::Closed);
         }
         match serde_json::from_slice(&bytes[..received.bytes]) {
-            Ok(message) => Ok(Received::Message(message, fds)),
+            Ok(message) => {
+                let message: R = message;
+                trace::message("receive", message.name());
+                Ok(Received::Message(message, fds))
+            }
             Err(error) => Err(Error::new(ErrorKind::Protocol, format!("receive a message: {error}"))),
         }
     }

@@ -14,6 +14,7 @@ use crate::lifecycle::child::{self, Child, Forked, not_cloned};
 use crate::lifecycle::container::{end, fail};
 use crate::lifecycle::messages::{Channel, FromContainer, ToHostProcess};
 use crate::lifecycle::roles::{Role, Step};
+use crate::rpc::server::{Call, Observer};
 use crate::rpc::service::{MethodSet, Service};
 use crate::{privileges, registry, rpc, trace};
 
@@ -49,5 +50,20 @@ fn serve(engine: &Engine, connection: UnixStream) -> Result<()> {
     let name = lock(&engine.common).engine_name.clone();
     let own = registry::rpc_methods(&name).map(|methods| MethodSet::clone(&methods)).unwrap_or_default();
     let service = Service::new(&name, own, rpc::builtin::methods(&rpc::builtin::Options::default()));
-    rpc::server::serve(connection, &service, &Limits::default())
+    let mut recorder = Recorder;
+    let observer: Option<&mut dyn Observer> = if trace::is_on() { Some(&mut recorder) } else { None };
+    rpc::server::serve_observed(connection, &service, &Limits::default(), observer)
+}
+
+/// Writes each call into the record.
+struct Recorder;
+
+impl Observer for Recorder {
+    fn called(&mut self, call: &Call<'_>) {
+        trace::event("rpc", || {
+            let duration = u64::try_from(call.duration.as_nanos()).unwrap_or(u64::MAX);
+            let error = call.outcome.as_ref().err();
+            serde_json::json!({ "method": call.service_method, "ok": error.is_none(), "error": error, "duration": duration })
+        });
+    }
 }

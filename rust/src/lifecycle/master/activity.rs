@@ -30,6 +30,11 @@ impl<T: Send + 'static> Activity<T> {
         Ok(activity)
     }
 
+    /// Whether it has returned.
+    pub fn has_returned(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
     /// What it returned, once; an error before that.
     pub fn result(&self) -> Result<T> {
         let result = lock(&self.result).take();

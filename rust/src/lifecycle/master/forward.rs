@@ -25,15 +25,15 @@ impl Run<'_> {
             if number == libc::SIGTSTP {
                 self.stop_like_a_job()?;
             } else if !(OWN.contains(&number) || signal.from_kernel && FROM_TERMINAL.contains(&number)) {
-                sys::process::send_signal(&self.master.child, number)?;
+                sys::process::send_signal(&self.child, number)?;
             }
         }
         Ok(())
     }
 
     fn stop_like_a_job(&self) -> Result<()> {
-        self.master.child.signal(Signal::STOP)?;
+        self.child.signal(Signal::STOP)?;
         rustix::process::kill_process(rustix::process::getpid(), Signal::STOP).tried(|| "stop master")?;
-        self.master.child.signal(Signal::CONT)
+        self.child.signal(Signal::CONT)
     }
 }

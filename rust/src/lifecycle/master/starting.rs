@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The start activity: what comes on the master socket, and the callbacks that follow.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::contract::{self, Callback};
+use crate::engine::{CallbackResult, Context, Engine, Pid};
+use crate::error::Result;
+use crate::ffi::sys;
+use crate::lifecycle::call;
+use crate::lifecycle::host_process::HostProcess;
+use crate::lifecycle::messages::{Handshake, read_byte};
+use crate::lifecycle::roles::Role;
+use crate::plan::Plan;
+use crate::trace;
+
+/// How far the container's start has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// PreStartProcess waits for its byte.
+    AwaitPreStart,
+    /// The end-of-file, or a byte, has not come yet.
+    AwaitStart,
+    /// The program runs, or StartProcess failed: only the end is left to wait for.
+    Over,
+}
+
+/// Everything that it needs, since it may run in a thread of its own.
+pub struct Starting {
+    pub plan: Arc<Plan>,
+    pub engine: Engine,
+    pub context: Context,
+    pub container: Pid,
+    /// Master's end of the master socket.
+    pub stream: UnixStream,
+    /// The container process's.
+    pub pidfd: OwnedFd,
+    pub post_start_host: Option<HostProcess>,
+    /// Of the answer of post-start-host.
+    pub limit: Duration,
+    pub progress: Progress,
+}
+
+impl Starting {
+    /// The whole activity.
+    pub fn run(mut self) -> Result<()> {
+        while self.progress != Progress::Over {
+            self.advance()?;
+        }
+        Ok(())
+    }
+
+    /// Takes what comes on the master socket, and does what follows from it.
+    pub fn advance(&mut self) -> Result<()> {
+        let byte = read_byte(&self.stream)?;
+        let failed = byte == Some(Handshake::StartFailed.byte());
+        if failed || (byte.is_none() && sys::event::is_readable(&self.pidfd)) {
+            // Only its wait status counts; the reason is printed at its end.
+            self.progress = Progress::Over;
+            return Ok(());
+        }
+        if self.progress == Progress::AwaitPreStart && byte.is_some() {
+            trace::message("receive", "about to start");
+            self.callback(Callback::PreStartProcess, "pre start process failed", |starting| {
+                let engine = &starting.engine.operations;
+                engine.pre_start_process(&starting.context, starting.container, &starting.stream)
+            })?;
+            self.progress = Progress::AwaitStart;
+            return Ok(());
+        }
+        trace::message("receive", "started");
+        self.progress = Progress::Over;
+        if let Some(process) = self.post_start_host.take() {
+            let result = process.ask(self.limit);
+            process.end(self.limit);
+            result.map_err(|error| error.during("host post start process failed"))?;
+        }
+        self.callback(Callback::PostStartProcess, "post start process failed", |starting| {
+            starting.engine.operations.post_start_process(&starting.context, starting.container)
+        })
+    }
+
+    fn callback(&self, callback: Callback, prefix: &str, body: impl FnOnce(&Self) -> CallbackResult) -> Result<()> {
+        contract::check(&self.plan, Role::Master, callback)?;
+        call(callback, || body(self)).map_err(|error| error.during(prefix))
+    }
+}
