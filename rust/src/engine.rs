@@ -90,7 +90,8 @@ pub trait Operations: Send + Sync {
     fn prepare_config(&self, config: &mut StarterConfig) -> CallbackResult;
 
     /// Master: prepares the container's environment through the RPC server at the other end of `rpc`.
-    /// Dropping `rpc` ends the RPC server, which releases stage 2; the core drops it when this returns an error.
+    /// When this has returned well, the connection is closed, which ends the server and releases stage 2; after an error it
+    /// stays open until clean-up.
     fn create_container(&self, context: &Context, container: Pid, rpc: UnixStream) -> CallbackResult;
 
     /// Stage 2, the container's process itself: replaces the process, or closes `master` and goes on as the

@@ -94,9 +94,8 @@ impl Run<'_> {
     /// The three activities, until the first fatal error or the container's end.
     fn decide(&mut self) -> Result<WaitStatus> {
         contract::check(&self.plan, Role::Master, Callback::CreateContainer)?;
-        let rpc = self.ends.rpc.take();
-        let rpc =
-            rpc.ok_or_else(|| Error::new(ErrorKind::Protocol, "create the container: there is no RPC connection"))?;
+        let missing = || Error::new(ErrorKind::Protocol, "create the container: there is no RPC connection");
+        let rpc = self.ends.rpc.as_ref().ok_or_else(missing)?.try_clone().tried(|| "share the RPC connection")?;
         let starting = self.starting()?;
         let (pid, context, engine) = (self.pid(), self.context.clone(), self.engine.clone());
         let create = move || {
@@ -117,7 +116,14 @@ impl Run<'_> {
             return self.follow_threads(&threads);
         }
         create()?;
+        self.end_rpc();
         self.follow(starting)
+    }
+
+    /// CreateContainer is through: the end of the RPC connection ends the server, which releases stage 2. After an error it
+    /// stays open, so that stage 2 does not start.
+    fn end_rpc(&mut self) {
+        self.ends.rpc = None;
     }
 
     fn starting(&mut self) -> Result<Starting> {
@@ -171,7 +177,7 @@ impl Run<'_> {
     }
 
     /// Three threads: the first error, or the monitor's return.
-    fn follow_threads(&self, threads: &Threads) -> Result<WaitStatus> {
+    fn follow_threads(&mut self, threads: &Threads) -> Result<WaitStatus> {
         let (mut creating, mut starting, mut deadline) = (true, true, None);
         loop {
             // What has returned stays readable, and is not asked again.
@@ -190,6 +196,7 @@ impl Run<'_> {
             if creating && threads.create.has_returned() {
                 threads.create.result()?;
                 creating = false;
+                self.end_rpc();
             }
             if starting && threads.start.has_returned() {
                 threads.start.result()?;

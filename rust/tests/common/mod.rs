@@ -67,7 +67,9 @@ impl Starter {
             std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).expect("mode");
         }
         let directory = folder.path().to_str().expect("UTF-8").to_owned();
-        let mut text = configuration.to_string().replace("$DIR", &directory);
+        // A program that ends before master has looked at it counts as ended, not as started.
+        let wait = format!("until grep -q ^PostStartProcess {directory}/log; do :; done");
+        let mut text = configuration.to_string().replace("$WAIT", &wait).replace("$DIR", &directory);
         if let Ok(Value::Object(mut map)) = serde_json::from_str(&text) {
             map.entry("log").or_insert_with(|| json!(format!("{directory}/log")));
             text = Value::Object(map).to_string();

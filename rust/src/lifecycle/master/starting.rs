@@ -57,7 +57,7 @@ impl Starting {
     pub fn advance(&mut self) -> Result<()> {
         let byte = read_byte(&self.stream)?;
         let failed = byte == Some(Handshake::StartFailed.byte());
-        if failed || (byte.is_none() && sys::event::is_readable(&self.pidfd)) {
+        if failed || self.context.is_cancelled() || (byte.is_none() && self.is_ending()) {
             // Only its wait status counts; the reason is printed at its end.
             self.progress = Progress::Over;
             return Ok(());
@@ -78,9 +78,25 @@ impl Starting {
             process.end(self.limit);
             result.map_err(|error| error.during("host post start process failed"))?;
         }
+        if self.context.is_cancelled() {
+            return Ok(());
+        }
         self.callback(Callback::PostStartProcess, "post start process failed", |starting| {
             starting.engine.operations.post_start_process(&starting.context, starting.container)
         })
+    }
+
+    /// Whether the container process is on its way out. Its descriptors are closed before its pidfd tells so; the flag
+    /// PF_EXITING, in the ninth field of its stat (proc_pid_stat(5)), is set before either. Without /proc the pidfd has
+    /// the last word.
+    fn is_ending(&self) -> bool {
+        const PF_EXITING: u64 = 4;
+        if sys::event::is_readable(&self.pidfd) {
+            return true;
+        }
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.container)).unwrap_or_default();
+        let flags = stat.rsplit(')').next().and_then(|fields| fields.split_whitespace().nth(6)?.parse::<u64>().ok());
+        flags.is_some_and(|flags| flags & PF_EXITING != 0)
     }
 
     fn callback(&self, callback: Callback, prefix: &str, body: impl FnOnce(&Self) -> CallbackResult) -> Result<()> {
