@@ -22,6 +22,9 @@ pub mod privileges;
 
 pub mod namespaces;
 
+pub mod engines;
+
+
 pub mod gob;
 
 pub mod rpc;
