@@ -1,3 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The command `pinion`.
-fn main() {}
+//! The program `pinion`: see `pinion help`.
+#![no_main]
+
+pinion::entry!(pinion::cli::main);

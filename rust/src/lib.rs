@@ -24,6 +24,8 @@ pub mod namespaces;
 
 pub mod engines;
 
+#[cfg(all(feature = "cli", feature = "oci"))]
+pub mod cli;
 
 pub mod gob;
 

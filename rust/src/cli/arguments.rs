@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The arguments of the command. Only the subcommand that is asked for is built, since each start of a container pays
+//! for it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::ValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+/// What the arguments come to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// Something to do.
+    Request(Request),
+    /// Help or version, for stdout.
+    Text(String),
+    /// What is wrong with them, for stderr.
+    Usage(String),
+}
+
+/// Something to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Start a container.
+    Run(Run),
+    /// Show what would be done.
+    Plan(Plan),
+}
+
+/// A container, as the options describe it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Container {
+    /// `--root`
+    pub root: Option<PathBuf>,
+    /// `--bundle`
+    pub bundle: Option<PathBuf>,
+    /// `--cwd`
+    pub cwd: Option<String>,
+    /// `--env`
+    pub env: Vec<String>,
+    /// `--hostname`
+    pub hostname: Option<String>,
+    /// `--preserve-fds`
+    pub preserve_fds: u32,
+    /// `--init`
+    pub init: bool,
+    /// Program and arguments.
+    pub args: Vec<String>,
+}
+
+/// `pinion run`
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// The container.
+    pub container: Container,
+    /// `--record`
+    pub record: Option<OsString>,
+    /// `--timing`
+    pub timing: bool,
+}
+
+/// `pinion plan`
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The container.
+    pub container: Container,
+    /// `--json`
+    pub json: bool,
+}
+
+const RUN: &str = "run";
+const PLAN: &str = "plan";
+
+/// Reads the arguments, the first being the program's own name.
+pub fn parse(arguments: Vec<OsString>) -> Parsed {
+    let word = arguments.get(1).and_then(|word| word.to_str()).unwrap_or_default();
+    match word {
+        RUN => parse_as(run_command(), arguments, |matches| Request::Run(run(matches))),
+        PLAN => parse_as(plan_command(), arguments, |matches| Request::Plan(plan(matches))),
+        "version" => Parsed::Text(whole().render_version()),
+        "help" => help(arguments.get(2)),
+        // Everything else is help, version, or wrong.
+        _ => match whole().try_get_matches_from(arguments) {
+            Ok(_) => Parsed::Usage(whole().render_usage().to_string() + "\n"),
+            Err(error) => from_clap(&error),
+        },
+    }
+}
+
+fn parse_as(command: Command, mut arguments: Vec<OsString>, request: fn(&mut ArgMatches) -> Request) -> Parsed {
+    arguments.remove(0);
+    match command.try_get_matches_from(arguments) {
+        Ok(mut matches) => Parsed::Request(request(&mut matches)),
+        Err(error) => from_clap(&error),
+    }
+}
+
+fn from_clap(error: &clap::Error) -> Parsed {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Text(text),
+        _ => Parsed::Usage(text),
+    }
+}
+
+fn help(about: Option<&OsString>) -> Parsed {
+    let mut command = match about.and_then(|word| word.to_str()) {
+        None => whole(),
+        Some(RUN) => run_command(),
+        Some(PLAN) => plan_command(),
+        Some(word) => return Parsed::Usage(format!("error: unrecognized subcommand '{word}'\n")),
+    };
+    Parsed::Text(command.render_help().to_string())
+}
+
+/// The whole command, as help shows it and as completions and man pages are made from.
+pub fn whole() -> Command {
+    Command::new("pinion")
+        .about("Starts containers through all processes of their life")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(run_command())
+        .subcommand(plan_command())
+        .subcommand(Command::new("version").about("Prints the version"))
+}
+
+fn run_command() -> Command {
+    container_options(Command::new(RUN).bin_name("pinion run").about("Runs a program in a new container"))
+        .arg(
+            option("record", "FILE|FD", "Writes the record of this life, JSON lines, to a file or an open descriptor")
+                .value_parser(value_parser!(OsString)),
+        )
+        .arg(flag("timing", "Prints when each step of the start was reached"))
+}
+
+fn plan_command() -> Command {
+    container_options(Command::new(PLAN).bin_name("pinion plan").about("Shows what `run` would do, and does nothing"))
+        .arg(flag("json", "For programs"))
+}
+
+fn container_options(command: Command) -> Command {
+    let path = || ValueParser::path_buf();
+    command
+        .disable_version_flag(true)
+        .after_help(
+            "Without --root and --bundle, a root is made of the host's own system directories, read-only.\n\
+             What comes after the program is the program's.",
+        )
+        .arg(option("root", "DIR", "Runs in this directory as root").value_parser(path()))
+        .arg(
+            option("bundle", "DIR", "Runs the OCI bundle in this directory")
+                .value_parser(path())
+                .conflicts_with("root"),
+        )
+        .arg(option("cwd", "DIR", "Starts in this directory of the container"))
+        .arg(option("env", "NAME=VALUE", "Adds to the program's environment").short('e').action(ArgAction::Append))
+        .arg(option("hostname", "NAME", "Names the container's host"))
+        .arg(
+            option("preserve-fds", "N", "Hands N descriptors down to the program, from 3 on")
+                .value_parser(value_parser!(u32)),
+        )
+        .arg(flag("init", "Runs the program as the child of a small first process; always without a bundle"))
+        .arg(
+            Arg::new("program")
+                .value_name("PROGRAM")
+                .help("The program and its arguments [default: the bundle's, or /bin/sh]")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .value_parser(ValueParser::string()),
+        )
+}
+
+fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
+}
+
+fn run(matches: &mut ArgMatches) -> Run {
+    let (record, timing) = (matches.remove_one("record"), matches.get_flag("timing"));
+    Run { container: container(matches), record, timing }
+}
+
+fn plan(matches: &mut ArgMatches) -> Plan {
+    let json = matches.get_flag("json");
+    Plan { container: container(matches), json }
+}
+
+fn container(matches: &mut ArgMatches) -> Container {
+    Container {
+        root: matches.remove_one("root"),
+        bundle: matches.remove_one("bundle"),
+        cwd: matches.remove_one("cwd"),
+        env: matches.remove_many("env").map(Iterator::collect).unwrap_or_default(),
+        hostname: matches.remove_one("hostname"),
+        preserve_fds: matches.remove_one("preserve-fds").unwrap_or_default(),
+        init: matches.get_flag("init"),
+        args: matches.remove_many("program").map(Iterator::collect).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Parsed {
+        parse(std::iter::once(&"pinion").chain(arguments).map(OsString::from).collect())
+    }
+
+    fn run_of(arguments: &[&str]) -> Run {
+        match parsed(arguments) {
+            Parsed::Request(Request::Run(run)) => run,
+            other => panic!("{arguments:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_is_consistent() {
+        whole().debug_assert();
+    }
+
+    #[test]
+    fn options_describe_a_container() {
+        let run = run_of(&[
+            "run",
+            "--bundle",
+            "b",
+            "--cwd=/x",
+            "-e",
+            "A=1",
+            "--env",
+            "B=-2",
+            "--hostname",
+            "h",
+            "--preserve-fds",
+            "2",
+            "--record",
+            "5",
+            "--timing",
+            "--",
+            "sh",
+            "-c",
+            "exit 3",
+        ]);
+        let container = Container {
+            bundle: Some("b".into()),
+            cwd: Some("/x".into()),
+            env: vec!["A=1".into(), "B=-2".into()],
+            hostname: Some("h".into()),
+            preserve_fds: 2,
+            args: vec!["sh".into(), "-c".into(), "exit 3".into()],
+            ..Default::default()
+        };
+        assert_eq!(run, Run { container, record: Some("5".into()), timing: true });
+        assert_eq!(run_of(&["run"]), Run::default());
+    }
+
+    #[test]
+    fn what_comes_after_the_program_is_the_programs() {
+        for arguments in [["run", "ls", "--root", "/x", "--", "-l"], ["run", "--", "ls", "--root", "/x", "-l"]] {
+            let run = run_of(&arguments);
+            assert_eq!(run.container.root, None);
+            assert_eq!(run.container.args[..2], ["ls", "--root"]);
+        }
+    }
+
+    #[test]
+    fn a_plan_is_for_the_same_container() {
+        let parsed = parsed(&["plan", "--json", "--root", "/r", "id"]);
+        let container = Container { root: Some("/r".into()), args: vec!["id".into()], ..Default::default() };
+        assert_eq!(parsed, Parsed::Request(Request::Plan(Plan { container, json: true })));
+    }
+
+    #[test]
+    fn help_and_version_are_no_errors() {
+        for arguments in [
+            &["--help"][..],
+            &["help"],
+            &["help", "run"],
+            &["run", "--help"],
+            &["version"],
+            &["--version"],
+            &["plan", "-h"],
+        ] {
+            assert!(matches!(parsed(arguments), Parsed::Text(text) if !text.is_empty()), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_says_what_is_wrong() {
+        for (arguments, words) in [
+            (&[][..], "Usage"),
+            (&["rum"], "rum"),
+            (&["help", "rum"], "rum"),
+            (&["run", "--rot", "/"], "--rot"),
+            (&["run", "--root"], "--root"),
+            (&["run", "--root", "/r", "--bundle", "/b"], "cannot be used with"),
+            (&["run", "--preserve-fds", "x"], "preserve-fds"),
+            (&["run", "--json"], "--json"),
+            (&["plan", "--timing"], "--timing"),
+        ] {
+            assert!(matches!(parsed(arguments), Parsed::Usage(text) if text.contains(words)), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! From options to the document that a starter reads.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::arguments::Container;
+use crate::engine::Common;
+use crate::engines::oci::NAME;
+use crate::engines::oci::config::OciConfig;
+use crate::error::{Error, Result, Tried};
+use crate::ffi::sys::descriptor;
+
+/// The document of the bundled engine for a container.
+pub fn document(container: &Container) -> Result<Vec<u8>> {
+    let config = config(container)?;
+    Common::new(NAME, format!("pinion-{}", std::process::id()), Arc::new(Mutex::new(config))).encode()
+}
+
+fn config(container: &Container) -> Result<OciConfig> {
+    // What is not open now would be a descriptor of the runtime's own later.
+    let end = 3 + i32::try_from(container.preserve_fds).unwrap_or(i32::MAX - 3).min(i32::MAX - 3);
+    if let Some(number) = (3..end).find(|number| !descriptor::is_open(*number)) {
+        return Err(Error::invalid(format!(
+            "--preserve-fds {}: descriptor {number} is not open",
+            container.preserve_fds
+        )));
+    }
+    let mut env = container.env.clone();
+    let own_terminal = container.bundle.is_none() && !env.iter().any(|entry| entry.starts_with("TERM="));
+    if let (true, Ok(terminal)) = (own_terminal, std::env::var("TERM")) {
+        env.push(format!("TERM={terminal}"));
+    }
+    Ok(OciConfig {
+        bundle: container.bundle.as_deref().map(absolute).transpose()?,
+        root: container.root.as_deref().map(absolute).transpose()?,
+        args: container.args.clone(),
+        env,
+        cwd: container.cwd.clone(),
+        hostname: container.hostname.clone(),
+        preserve_fds: container.preserve_fds,
+        // A bundle says what its first process is; without one the program is any of the host's, not made to be one.
+        init: container.init || container.bundle.is_none(),
+        ..Default::default()
+    })
+}
+
+fn absolute(path: &Path) -> Result<String> {
+    let absolute = std::path::absolute(path).tried(|| format!("find {path:?}"))?;
+    absolute.into_os_string().into_string().map_err(|path| Error::invalid(format!("the path {path:?} is not UTF-8")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_absolute() {
+        let here = std::env::current_dir().expect("here");
+        let config = config(&Container { bundle: Some("x/y".into()), ..Default::default() }).expect("config");
+        assert_eq!(config.bundle.as_deref().map(Path::new), Some(here.join("x/y").as_path()));
+    }
+
+    #[test]
+    fn descriptors_that_are_not_open_cannot_be_handed_down() {
+        let error =
+            config(&Container { preserve_fds: 100_000, ..Default::default() }).expect_err("refused").to_string();
+        assert!(error.starts_with("--preserve-fds 100000: descriptor ") && error.ends_with(" is not open"), "{error}");
+    }
+}

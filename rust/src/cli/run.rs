@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `pinion run`: this program becomes the starter; only for a table of times it waits for it.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use super::arguments::Run;
+use super::{container, timing};
+use crate::engine::WaitStatus;
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::ffi::sys;
+use crate::ffi::sys::{descriptor, inherited};
+use crate::launch::{Host, Launch};
+use crate::log;
+
+/// The environment variable that names another starter than the one beside this program.
+pub const STARTER: &str = "PINION_STARTER";
+const STARTER_NAME: &str = "pinion-starter";
+
+/// Starts a container. Returns an exit code only if this program has waited for it.
+pub fn run(asked: Run) -> Result<i32> {
+    // Before anything is opened: the number is the caller's.
+    let record = asked.record.as_deref().map(open_record).transpose()?;
+    let document = container::document(&asked.container)?;
+    let host = Host {
+        starter: starter()?,
+        starter_suid: None,
+        level_variable: log::LEVEL_VARIABLE.to_owned(),
+        level: log::level(),
+        by_descriptor: true,
+    };
+    let launch = Launch::new(&host, STARTER_NAME, &document);
+    if !asked.timing {
+        let launch = match record {
+            Some(record) => launch.record(record),
+            None => launch,
+        };
+        match launch.exec()? {}
+    }
+    let record = match record {
+        Some(record) => record,
+        None => rustix::fs::memfd_create("pinion-record", rustix::fs::MemfdFlags::CLOEXEC)
+            .tried(|| "make a memory file for the record")?,
+    };
+    let kept = record.try_clone().tried(|| "keep the record's descriptor")?;
+    let status = launch.record(record).run()?;
+    timing::print(File::from(kept))?;
+    end_as(status)
+}
+
+/// A descriptor by its number, or a new file.
+fn open_record(name: &OsStr) -> Result<OwnedFd> {
+    let number = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    match number.map(str::parse) {
+        Some(Ok(number)) if number < 3 => {
+            descriptor::with(number, |fd| fd.try_clone_to_owned())?.tried(|| format!("--record {number}"))
+        }
+        Some(Ok(number)) => inherited::adopt(number).map_err(|error| error.during("--record")),
+        Some(Err(_)) => Err(Error::invalid(format!("--record: {name:?} is no descriptor's number"))),
+        None => {
+            let made = File::options().read(true).write(true).create(true).truncate(true).open(name);
+            made.map(OwnedFd::from).tried(|| format!("--record: open {name:?}"))
+        }
+    }
+}
+
+fn starter() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(STARTER) {
+        return std::path::absolute(&path).tried(|| format!("{STARTER}: find {path:?}"));
+    }
+    let own = std::fs::read_link("/proc/self/exe").tried(|| "find this program's own file")?;
+    let beside = own.with_file_name(STARTER_NAME);
+    if beside.exists() {
+        return Ok(beside);
+    }
+    Err(Error::new(ErrorKind::NotFound, format!("find the starter: there is no {beside:?}"))
+        .with_help(format!("name it in the environment variable {STARTER}")))
+}
+
+fn end_as(status: WaitStatus) -> Result<i32> {
+    if let Some(code) = status.exit_code() {
+        return Ok(code);
+    }
+    let signal = status.signal().unwrap_or(libc::SIGKILL);
+    sys::signal::raise_default(signal)?;
+    // It was one that this process survives.
+    Ok(128 + signal)
+}
