@@ -6,6 +6,8 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use rustix::fs::OFlags;
+
 use super::arguments::Run;
 use super::{container, timing};
 use crate::engine::WaitStatus;
@@ -52,6 +54,15 @@ pub fn run(asked: Run) -> Result<i32> {
 
 /// A descriptor by its number, or a new file.
 fn open_record(name: &OsStr) -> Result<OwnedFd> {
+    let opened = open_named(name)?;
+    let mode = rustix::fs::fcntl_getfl(&opened).tried(|| format!("--record: look at {name:?}"))? & OFlags::RWMODE;
+    if mode == OFlags::RDONLY {
+        return Err(Error::invalid(format!("--record: {name:?} cannot be written to")));
+    }
+    Ok(opened)
+}
+
+fn open_named(name: &OsStr) -> Result<OwnedFd> {
     let number = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
     match number.map(str::parse) {
         Some(Ok(number)) if number < 3 => {

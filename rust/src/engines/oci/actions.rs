@@ -5,6 +5,7 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use oci_spec::runtime::LinuxNamespaceType;
 use serde::{Deserialize, Serialize};
 
 use super::identity::mappings;
@@ -159,8 +160,17 @@ fn root_propagation(spec: &Spec) -> Result<Option<u64>> {
 }
 
 fn mounts(spec: &Spec, bundle: &Path) -> Result<Vec<Mount>> {
-    let mounts = spec.mounts.as_deref().unwrap_or_default();
-    mounts.iter().enumerate().map(|(index, mount)| self::mount(mount, &format!("mounts[{index}]"), bundle)).collect()
+    let namespaces = spec.linux.as_ref().and_then(|linux| linux.namespaces.as_deref()).unwrap_or_default();
+    let own_cgroups = namespaces.iter().any(|namespace| namespace.typ() == LinuxNamespaceType::Cgroup);
+    let read = |(index, mount)| {
+        let mut mount = self::mount(mount, &format!("mounts[{index}]"), bundle)?;
+        // Without a cgroup namespace these are the host's, which no container may change (CVE-2023-25809).
+        if matches!(mount.filesystem.as_str(), "cgroup" | "cgroup2") && !own_cgroups {
+            mount.options.push("ro".into());
+        }
+        Ok(mount)
+    };
+    spec.mounts.as_deref().unwrap_or_default().iter().enumerate().map(read).collect()
 }
 
 fn mount(spec: &oci_spec::runtime::Mount, place: &str, bundle: &Path) -> Result<Mount> {

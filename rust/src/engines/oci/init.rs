@@ -82,7 +82,8 @@ fn wait(pid: nix::unistd::Pid, program: &OwnedFd, queue: &OwnedFd) -> Result<Wai
         event::wait_readable(&[queue.as_fd()], None)?;
         while let Some(signal) = signal::read(queue)? {
             let number = signal.number;
-            if !OWN.contains(&number) && !(signal.from_kernel && FROM_TERMINAL.contains(&number)) {
+            let has_it_already = signal.from_kernel && FROM_TERMINAL.contains(&number);
+            if !(OWN.contains(&number) || has_it_already) {
                 send_signal(program, number)?;
             }
         }

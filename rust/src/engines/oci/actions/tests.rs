@@ -108,6 +108,22 @@ fn bind_mounts() {
 }
 
 #[test]
+fn the_hosts_cgroups_are_read_only() {
+    let mount = |namespaces: Value| {
+        let actions = actions(|document| {
+            document["mounts"] = json!([{"destination": "/c", "type": "cgroup", "options": ["rw"]}]);
+            document["linux"] = json!({"namespaces": namespaces});
+        });
+        match &actions.expect("actions")[1] {
+            Action::Mount(mounts) => mounts.mounts[0].options.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(mount(json!([{"type": "mount"}])), ["rw", "ro"]);
+    assert_eq!(mount(json!([{"type": "cgroup"}])), ["rw"]);
+}
+
+#[test]
 fn what_cannot_be_mounted_is_refused_by_name() {
     let maps = json!([{"containerID": 0, "hostID": 5, "size": 1}]);
     for (mount, error) in [

@@ -21,7 +21,7 @@ const OLD_FLAGS: &[(u64, u64)] = &[
     (options::NODEV, libc::MS_NODEV),
     (options::NOEXEC, libc::MS_NOEXEC),
     (options::NODIRATIME, libc::MS_NODIRATIME),
-    (options::NOSYMFOLLOW, 256),
+    (options::NOSYMFOLLOW, libc::MS_NOSYMFOLLOW),
     (options::NOATIME, libc::MS_NOATIME),
     (options::STRICTATIME, libc::MS_STRICTATIME),
 ];
