@@ -8,6 +8,5 @@ pub mod environ;
 pub mod event;
 pub mod inherited;
 pub mod mount;
-pub mod mount_setattr;
 pub mod process;
 pub mod signal;

@@ -12,7 +12,7 @@ use rustix::fs::CWD;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
 use crate::engines::oci::options::{self, Attributes, IdMap, MountOptions};
-use crate::ffi::sys::mount_setattr::{Change, mount_setattr};
+use crate::ffi::sys::mount::{self, MountAttributes};
 
 /// What mount(2) takes for each attribute.
 const OLD_FLAGS: &[(u64, u64)] = &[
@@ -102,8 +102,9 @@ pub fn change(mount: BorrowedFd<'_>, tree: bool, attributes: Attributes) -> Resu
     if attributes.is_empty() {
         return Ok(());
     }
-    let change = Change { set: attributes.set, clear: attributes.clear, ..Default::default() };
-    match available().and_then(|()| mount_setattr(mount, tree, change)) {
+    let change =
+        MountAttributes { set: attributes.set, clear: attributes.clear, recursive: tree, ..Default::default() };
+    match set_attributes(mount, change) {
         // What mount(2) changes is one mount.
         Err(Errno::ENOSYS) if !tree => remount(mount, attributes),
         result => result,
@@ -112,15 +113,26 @@ pub fn change(mount: BorrowedFd<'_>, tree: bool, attributes: Attributes) -> Resu
 
 /// Shows the mount's owners through the id maps of a user namespace. The mount must not be attached yet.
 pub fn map_ids(mount: BorrowedFd<'_>, which: IdMap, user_namespace: BorrowedFd<'_>) -> Result<(), Errno> {
-    let change = Change { set: libc::MOUNT_ATTR_IDMAP, user_namespace: Some(user_namespace), ..Default::default() };
-    mount_setattr(mount, which == IdMap::Tree, change)
+    let change = MountAttributes {
+        set: libc::MOUNT_ATTR_IDMAP,
+        user_namespace: Some(user_namespace),
+        recursive: which == IdMap::Tree,
+        ..Default::default()
+    };
+    set_attributes(mount, change)
+}
+
+fn set_attributes(mount: BorrowedFd<'_>, change: MountAttributes<'_>) -> Result<(), Errno> {
+    available()?;
+    mount::mount_setattr(mount, change).map_err(|error| Errno::from_raw(error.errno().unwrap_or(libc::EIO)))
 }
 
 /// Changes how mount events travel, in the order of the words.
 pub fn propagate(mount: BorrowedFd<'_>, words: &[u64]) -> Result<(), Errno> {
     words.iter().try_for_each(|word| {
-        let change = Change { propagation: word & !libc::MS_REC, ..Default::default() };
-        match available().and_then(|()| mount_setattr(mount, word & libc::MS_REC != 0, change)) {
+        let (propagation, recursive) = (word & !libc::MS_REC, word & libc::MS_REC != 0);
+        let change = MountAttributes { propagation, recursive, ..Default::default() };
+        match set_attributes(mount, change) {
             Err(Errno::ENOSYS) => old_mount(None, mount, None, *word, None),
             result => result,
         }
