@@ -43,7 +43,7 @@ struct Config {
     log: String,
     /// Set by PrepareConfig: every later process must see it.
     prepared: bool,
-    /// Callbacks that fail, by `error`, `panic` or `hang`.
+    /// Callbacks that fail, by `error`, `panic`, `hang` or `kill` (of the process by itself).
     fail: BTreeMap<String, String>,
     /// Whether PreStartProcess is declared; StartProcess then writes its byte.
     pre_start: bool,
@@ -85,6 +85,8 @@ struct Config {
     /// Instead: the program that an init shim runs and waits for.
     shim: Vec<String>,
     handshake_ms: Option<u32>,
+    /// The record of this run, in which CleanupHost looks for processes of the container and logs those that still live.
+    watch: String,
 }
 
 #[derive(Default)]
@@ -112,6 +114,7 @@ impl Probe {
             Some("hang") => loop {
                 std::thread::park();
             },
+            Some("kill") => Ok(nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?),
             _ => Ok(()),
         }
     }
@@ -253,7 +256,7 @@ impl Operations for Probe {
     }
 
     fn cleanup_host(&self, _: &Context) -> CallbackResult {
-        self.enter("CleanupHost", "")
+        self.enter("CleanupHost", &format!("alive={:?}", alive(&self.config().watch)))
     }
 }
 
@@ -263,6 +266,21 @@ fn reap(container: nix::unistd::Pid) -> CallbackResult<Option<WaitStatus>> {
         Waited::Signaled(_, signal, _) => Some(WaitStatus::killed(signal as i32)),
         _ => None,
     })
+}
+
+/// The processes of the container that a record names and that have not ended.
+fn alive(record: &str) -> Vec<i64> {
+    let text = std::fs::read_to_string(record).unwrap_or_default();
+    let events = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let of_container = |event: &serde_json::Value| {
+        event["event"] == "process" && ["container", "rpc-server", "stage2"].iter().any(|role| event["role"] == *role)
+    };
+    let pids = events.filter(of_container).filter_map(|event| event["pid"].as_i64());
+    let runs = |pid: &i64| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|fields| !fields.is_empty() && !fields.starts_with(['Z', 'X']))
+    };
+    pids.filter(runs).collect()
 }
 
 /// Where a descriptor of this number leads.

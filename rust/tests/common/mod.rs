@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -15,6 +16,9 @@ use tempfile::TempDir;
 
 /// The ordinary user of the tests: any id that is not root's and has ranges in /etc/subuid.
 pub const USER: u32 = 1000;
+
+/// How long a run, or what follows it, may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
@@ -58,7 +62,7 @@ impl Starter {
         &self.program
     }
 
-    /// A launch as `root` or `user`, with the probe's configuration.
+    /// A launch as `root`, as `user` or as a numbered user, with the probe's configuration.
     pub fn launch(&self, caller: &str, configuration: &Value) -> Launch<'_> {
         let folder = shared_folder();
         for name in ["log", "record", "kept"] {
@@ -78,12 +82,23 @@ impl Starter {
         Launch {
             starter: self,
             folder,
-            user: caller == "user" && is_root(),
+            uid: uid_of(caller),
+            under: Vec::new(),
+            variables: Vec::new(),
             document,
             post_start_host: false,
             cleanup_host: false,
             fault: None,
         }
+    }
+}
+
+fn uid_of(caller: &str) -> u32 {
+    match caller {
+        _ if !is_root() => nix::unistd::geteuid().as_raw(),
+        "root" => 0,
+        "user" => USER,
+        number => number.parse().expect("a user's number"),
     }
 }
 
@@ -98,7 +113,11 @@ pub fn shared_folder() -> TempDir {
 pub struct Launch<'a> {
     starter: &'a Starter,
     folder: TempDir,
-    user: bool,
+    uid: u32,
+    /// Words of a command before the starter: it starts that under conditions of its own.
+    pub under: Vec<String>,
+    /// Further variables of its environment, or others in place of the configuration's.
+    pub variables: Vec<(String, OsString)>,
     /// The whole document.
     pub document: String,
     /// Whether the post-start-host process is asked for.
@@ -121,11 +140,11 @@ impl Launch<'_> {
         let script = "exec 9>>\"$1/record\" 8>>\"$1/kept\"; shift; exec \"$@\"";
         let mut command = Command::new("sh");
         command.args(["-c", script, "sh"]).arg(self.folder.path());
-        if self.user {
-            let ids = [format!("--reuid={USER}"), format!("--regid={USER}"), "--clear-groups".into()];
+        if self.uid != nix::unistd::geteuid().as_raw() {
+            let ids = [format!("--reuid={}", self.uid), format!("--regid={}", self.uid), "--clear-groups".into()];
             command.arg("setpriv").args(ids);
         }
-        command.arg(&self.starter.program);
+        command.args(&self.under).arg(&self.starter.program).current_dir(self.folder.path());
         command.env_clear().env("PINION_RECORD_FD", "9").env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
         for (name, value) in pinion::launch::chunks::cut(self.document.as_bytes()).expect("fits") {
             command.env(name, std::ffi::OsString::from(String::from_utf8(value).expect("UTF-8")));
@@ -138,6 +157,7 @@ impl Launch<'_> {
         if let Some(fault) = &self.fault {
             command.env("PINION_FAULT", fault);
         }
+        command.envs(self.variables);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mounts = host_mounts();
         Running { child: command.spawn().expect("spawn"), folder: self.folder, mounts }
@@ -160,7 +180,7 @@ pub struct Running {
 impl Running {
     /// Waits until the record holds an event for which `wanted` is true.
     pub fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(event) = record(self.folder.path()).into_iter().find(&wanted) {
                 return event;
@@ -170,9 +190,39 @@ impl Running {
         }
     }
 
-    /// Waits for its end.
+    /// The folder of this run.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What the record holds by now.
+    pub fn record(&self) -> Vec<Value> {
+        record(self.folder.path())
+    }
+
+    /// The pid of the process that has this role.
+    pub fn pid(&self, role: &str) -> i32 {
+        let event = self.until(role, |event| event["event"] == "process" && event["role"] == role);
+        i32::try_from(event["pid"].as_i64().expect("pid")).expect("pid")
+    }
+
+    /// Kills the process that has this role.
+    pub fn kill(&self, role: &str) {
+        kill(self.pid(role));
+    }
+
+    /// Waits for its end, and for that of every process which holds its standard streams.
     pub fn wait(self) -> Run {
-        let output = self.child.wait_with_output().expect("wait");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let child = self.child;
+        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        let Ok(output) = receiver.recv_timeout(PATIENCE) else {
+            let holders = holders(self.folder.path());
+            let about: Vec<String> = holders.iter().map(|pid| about(*pid)).collect();
+            holders.into_iter().for_each(|pid| kill(i32::try_from(pid).expect("pid")));
+            panic!("no end within {PATIENCE:?}: {about:#?}\n{:#?}", record(self.folder.path()));
+        };
+        let output = output.expect("wait");
         let exit = output.status.code().unwrap_or_else(|| -output.status.signal().unwrap_or(0));
         let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         Run {
@@ -217,6 +267,16 @@ impl Run {
         calls
     }
 
+    /// Everything in the record by now.
+    pub fn record(&self) -> Vec<Value> {
+        record(self.folder.path())
+    }
+
+    /// What the engine has written down by now: processes whose head was killed write on after that.
+    pub fn late_log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     /// The folder of this run.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -238,9 +298,12 @@ impl Run {
 
     fn left(&self) -> Option<String> {
         let marker = self.folder.path().to_str().expect("UTF-8");
-        let record = self.folder.path().join("record");
-        if let Some(pid) = processes().find(|pid| holds(*pid, &record)) {
-            return Some(format!("process {pid} is left: {}", about(pid)));
+        if let Some(pid) = holders(self.folder.path()).first() {
+            return Some(format!("process {pid} is left: {}", about(*pid)));
+        }
+        let pids = record(self.folder.path()).into_iter().filter_map(|event| event["pid"].as_i64());
+        if let Some(pid) = pids.into_iter().find(|pid| is_zombie(*pid)) {
+            return Some(format!("zombie {pid} is left"));
         }
         if host_mounts() != self.mounts {
             let now = host_mounts();
@@ -275,6 +338,23 @@ fn record(folder: &Path) -> Vec<Value> {
 
 fn processes() -> impl Iterator<Item = u32> {
     std::fs::read_dir("/proc").expect("/proc").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// The processes of a run: those that have its record open or work in its folder.
+fn holders(folder: &Path) -> Vec<u32> {
+    let file = folder.join("record");
+    let works = |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+    processes().filter(|pid| works(pid) || holds(*pid, &file)).collect()
+}
+
+fn is_zombie(pid: i64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.contains(") Z ")
+}
+
+/// Kills a process. One that has ended is none of the caller's business.
+pub fn kill(pid: i32) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
 }
 
 fn holds(pid: u32, file: &Path) -> bool {

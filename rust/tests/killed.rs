@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Whoever is killed, wherever: nothing is left, CleanupHost has run once when the container was gone, and the caller sees it.
+//!
+//! Three families of cases, in every flow: at each step that a process reaches (read from the record of a run in which
+//! nothing is killed), inside each callback, and from outside while the container's program runs.
+
+#[path = "common/mod.rs"]
+mod common;
+#[path = "killed/observer.rs"]
+mod observer;
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use common::{Launch, Running, Starter};
+use observer::Expected;
+use pinion::engine::contract::Callback;
+use pinion::lifecycle::roles::Role;
+use serde_json::{Value, json};
+
+/// What the program of a run ends with if nobody kills it.
+const CODE: i32 = 7;
+
+/// Writes down that it runs, and ends.
+const SHORT: &str = "echo ran >>$LOG; exit 7";
+/// Writes down that it runs, waits for a child, and ends.
+const LONG: &str = "sleep 1000 & echo ran >>$LOG; wait; exit 7";
+
+/// A way to start a container, with everything asked for that must be cleaned up.
+#[derive(Clone)]
+struct Flow {
+    name: String,
+    caller: &'static str,
+    configuration: Value,
+}
+
+fn flows() -> Vec<Flow> {
+    let one = json!([[0, if common::is_root() { common::USER } else { nix::unistd::getuid().as_raw() }, 1]]);
+    let ranges = json!([[0, common::USER, 1], [1, 100_000, 65_536]]);
+    let all = [
+        ("root", "root", json!({ "create": ["pid", "mount", "uts"] })),
+        ("root, shared mounts", "root", json!({ "create": ["pid", "mount", "uts"], "share_mounts": true })),
+        ("user", "user", json!({ "create": ["user", "pid", "mount"], "uid_map": one, "gid_map": one })),
+        (
+            "user, shared mounts",
+            "user",
+            json!({ "create": ["user", "pid", "mount"], "uid_map": one, "gid_map": one, "share_mounts": true }),
+        ),
+        (
+            "ranges",
+            "user",
+            json!({ "create": ["user", "pid", "mount"], "uid_map": ranges, "gid_map": ranges, "hybrid": true,
+                    "map_helpers": true, "target_uid": 5, "target_gids": [5] }),
+        ),
+    ];
+    let possible = |caller: &str, name: &str| common::is_root() || (caller == "user" && name != "ranges");
+    let mut flows = Vec::new();
+    for (name, caller, configuration) in all {
+        if !possible(caller, name) {
+            println!("left out: {name}: needs root");
+            continue;
+        }
+        for (monitor, core_monitor) in [("the engine monitors", false), ("the core monitors", true)] {
+            let mut configuration = configuration.clone();
+            configuration["core_monitor"] = json!(core_monitor);
+            configuration["make"] = json!(["$DIR/made"]);
+            configuration["watch"] = json!("$DIR/record");
+            flows.push(Flow { name: format!("{name}, {monitor}"), caller, configuration });
+        }
+    }
+    flows
+}
+
+impl Flow {
+    fn launch<'a>(&self, starter: &'a Starter, script: &str, fail: &Value) -> Launch<'a> {
+        let mut configuration = self.configuration.clone();
+        configuration["exec"] = json!(["/bin/sh", "-c", script.replace("$LOG", "$DIR/log")]);
+        configuration["fail"] = fail.clone();
+        let mut launch = starter.launch(self.caller, &configuration);
+        launch.post_start_host = true;
+        launch.cleanup_host = true;
+        launch
+    }
+}
+
+/// One case: returns what is wrong with what came of it.
+type Case<'a> = (String, Box<dyn Fn(&Starter) -> Result<(), String> + Send + Sync + 'a>);
+
+fn run_all(cases: &[Case<'_>]) {
+    let starter = Starter::probe();
+    let (begun, next, failed) = (Instant::now(), Mutex::new(cases.iter()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let case = next.lock().expect("queue").next();
+                    let Some((name, case)) = case else { break };
+                    if let Err(wrong) = case(&starter) {
+                        failed.lock().expect("list").push(format!("{name}: {wrong}"));
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("list");
+    println!("{} passed, {} failed, in {:.1?}", cases.len() - failed.len(), failed.len(), begun.elapsed());
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// The steps that each process reaches when nothing happens, and proof that this starter has points at all.
+fn points(starter: &Starter, flow: &Flow) -> BTreeSet<(String, u64)> {
+    let clean = flow.launch(starter, SHORT, &json!({})).run();
+    assert_eq!(clean.exit, CODE, "{}\n{clean}", flow.name);
+    let steps = clean.events("step");
+    steps
+        .map(|event| (event["role"].as_str().expect("role").to_owned(), event["step"].as_u64().expect("step")))
+        .collect()
+}
+
+#[test]
+fn at_every_step_of_every_process() {
+    let (starter, flows) = (Starter::probe(), flows());
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for flow in &flows {
+        let points = points(&starter, flow);
+        for role in Role::ALL {
+            assert!(points.iter().any(|(name, _)| name == role.word()), "{}: no point in {role}", flow.name);
+        }
+        for (role, step) in points {
+            let fault = format!("{role}:{step}");
+            let name = format!("{}: killed at {fault}", flow.name);
+            let case = move |starter: &Starter| {
+                let mut launch = flow.launch(starter, SHORT, &json!({}));
+                launch.fault = Some(fault.clone());
+                let early = role == "starter" && step < 3;
+                let ran_on = role.starts_with("cleanup-");
+                let expected = Expected { cleanups: u32::from(!early)..=u32::from(!early), ran_on, exec: None };
+                let run = launch.run();
+                expected.compare(&run)?;
+                observer::died_as(&run, &role)
+            };
+            cases.push((name, Box::new(case)));
+        }
+    }
+    run_all(&cases);
+}
+
+#[test]
+fn inside_every_callback() {
+    let all = [
+        Callback::PrepareConfig,
+        Callback::CreateContainer,
+        Callback::StartProcess,
+        Callback::PostStartHost,
+        Callback::PostStartProcess,
+        Callback::MonitorContainer,
+        Callback::CleanupContainer,
+        Callback::CleanupHost,
+    ];
+    let flows = flows();
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for flow in &flows {
+        let core_monitors = flow.configuration["core_monitor"] == json!(true);
+        for callback in all.into_iter().filter(|callback| !core_monitors || *callback != Callback::MonitorContainer) {
+            let case = move |starter: &Starter| {
+                let run = flow.launch(starter, SHORT, &json!({ callback.name(): "kill" })).run();
+                // Killed in the middle of it, cleanup-host has its spare run it again, which is killed as well.
+                let in_cleanup = callback == Callback::CleanupHost;
+                let cleanups = if in_cleanup { 2..=2 } else { 1..=1 };
+                Expected { cleanups, ran_on: in_cleanup, exec: None }.compare_but_files(&run, in_cleanup)
+            };
+            cases.push((format!("{}: killed in {}", flow.name, callback.name()), Box::new(case)));
+        }
+    }
+    run_all(&cases);
+}
+
+/// Kills one of `running`'s processes, or two.
+type Attack = fn(&Running);
+
+#[test]
+fn from_outside_while_the_container_runs() {
+    let attacks: [(&str, i32, Attack); 7] = [
+        ("container", -9, |running| running.kill("stage2")),
+        ("master", -9, |running| running.kill("master")),
+        ("cleanup-host, then the container", -9, |running| {
+            running.kill("cleanup-host");
+            running.kill("stage2");
+        }),
+        ("cleanup-spare, then the container", -9, |running| {
+            running.kill("cleanup-spare");
+            running.kill("stage2");
+        }),
+        ("cleanup-host, then master", -9, |running| {
+            running.kill("cleanup-host");
+            running.kill("master");
+        }),
+        ("cleanup-spare, then master", -9, |running| {
+            running.kill("cleanup-spare");
+            running.kill("master");
+        }),
+        ("the container's child", CODE, |running| observer::kill_child_of(running, "stage2")),
+    ];
+    let flows = flows();
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for flow in &flows {
+        for (name, exit, attack) in attacks {
+            let case = move |starter: &Starter| {
+                let running = flow.launch(starter, LONG, &json!({})).spawn();
+                running.until("the start", |event| event["event"] == "returned" && event["name"] == "PostStartProcess");
+                observer::until_it_ran(&running);
+                attack(&running);
+                let run = running.wait();
+                Expected { cleanups: 1..=1, ran_on: false, exec: Some(exit) }.compare(&run)
+            };
+            cases.push((format!("{}: {name} killed from outside", flow.name), Box::new(case)));
+        }
+    }
+    run_all(&cases);
+}
