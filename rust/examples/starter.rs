@@ -114,7 +114,14 @@ impl Probe {
             Some("hang") => loop {
                 std::thread::park();
             },
-            Some("kill") => Ok(nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?),
+            Some("kill") => {
+                nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?;
+                // The first process of a PID namespace survives its own signals: whoever reads the record kills it.
+                pinion::trace::event("fault", || serde_json::json!({}));
+                loop {
+                    std::thread::park();
+                }
+            }
             _ => Ok(()),
         }
     }
@@ -277,8 +284,9 @@ fn alive(record: &str) -> Vec<i64> {
     };
     let pids = events.filter(of_container).filter_map(|event| event["pid"].as_i64());
     let runs = |pid: &i64| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit(") ").next().is_some_and(|fields| !fields.is_empty() && !fields.starts_with(['Z', 'X']))
+        // One that has begun to end has no memory any more.
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.contains("VmSize:")
     };
     pids.filter(runs).collect()
 }

@@ -113,12 +113,13 @@ fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop>
     trace::step(Step::PidNamespace);
     let mut child = match container::clone(&plan)? {
         Side::Container => {
-            hosts.release();
+            let cleanup = hosts.release();
             drop(ends);
-            Container { plan, engine: decided.engine, ends: container_ends, targets }.live()
+            Container { plan, engine: decided.engine, ends: container_ends, targets, cleanup }.live()
         }
         Side::Master(child) => child,
     };
+    trace::step(Step::Container);
     drop((container_ends, targets));
     namespaces::pid::leave(host_pid_namespace)?;
     hosts.container(&child)?;

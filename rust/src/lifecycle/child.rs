@@ -14,13 +14,28 @@ use crate::ffi::sys::process::{Cloned, clone, exit};
 use crate::lifecycle::roles::Role;
 use crate::{privileges, trace};
 
-/// A process that this one made and has to reap.
-pub struct Child {
+/// A process that can be looked at and signalled, but not reaped.
+pub struct Watched {
     pid: Pid,
     pidfd: OwnedFd,
     role: Role,
+}
+
+/// A process that this one made and has to reap.
+pub struct Child {
+    watched: Watched,
     /// Whether somebody else has reaped it, or is to.
     released: bool,
+}
+
+/// What is known of a process's end without reaping it.
+pub enum Ended {
+    /// It lives.
+    No,
+    /// It has ended like this.
+    As(WaitStatus),
+    /// Somebody else has reaped it.
+    Reaped,
 }
 
 /// Which side of [`fork`] this is.
@@ -39,7 +54,9 @@ pub fn fork(role: Role, flags: u64) -> Result<Forked, Errno> {
             trace::enter(role, Some(parent.as_raw()));
             Ok(Forked::Child)
         }
-        Cloned::Parent(pid, pidfd) => Ok(Forked::Parent(Child { pid, pidfd, role, released: false })),
+        Cloned::Parent(pid, pidfd) => {
+            Ok(Forked::Parent(Child { watched: Watched { pid, pidfd, role }, released: false }))
+        }
     }
 }
 
@@ -53,7 +70,7 @@ pub fn tie_to_parent(signal: Signal, parent: i32) -> Result<()> {
     Ok(())
 }
 
-impl Child {
+impl Watched {
     /// Its pid in the caller's PID namespace.
     pub fn pid(&self) -> Pid {
         self.pid
@@ -73,11 +90,50 @@ impl Child {
         self.signal(Signal::KILL)
     }
 
-    /// Whether it has ended, reaped or not.
-    pub fn has_ended(&self) -> bool {
-        event::is_readable(&self.pidfd)
+    /// Whether and how it has ended. It stays to be reaped.
+    pub fn ended(&self) -> Result<Ended> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        match waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
+            Ok(None) => Ok(Ended::No),
+            Ok(Some(status)) => Ok(Ended::As(wait_status(&status))),
+            Err(rustix::io::Errno::CHILD) => Ok(Ended::Reaped),
+            Err(errno) => Err(errno).tried(|| format!("look at {}", self.role)),
+        }
     }
 
+    /// What the kernel notes of it until it is reaped: whether it has executed a program since it was made, and whether it
+    /// is on its way out, which closes its descriptors well before it can be waited for. `None` where /proc does not say.
+    pub fn has_executed_or_exits(&self) -> Option<(bool, bool)> {
+        // The flags of proc_pid_stat(5).
+        const EXITING: u64 = 0x4;
+        const FORKED_BUT_NOT_EXECUTED: u64 = 0x40;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_pid())).ok()?;
+        let flags: u64 = stat.rsplit(") ").next()?.split(' ').nth(6)?.parse().ok()?;
+        Some((flags & FORKED_BUT_NOT_EXECUTED == 0, flags & EXITING != 0))
+    }
+
+    /// Another handle of the same process.
+    pub fn share(&self) -> Result<Self> {
+        let pidfd = self.pidfd.try_clone().tried(|| format!("share the pidfd of {}", self.role))?;
+        Ok(Watched { pid: self.pid, pidfd, role: self.role })
+    }
+}
+
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl std::ops::Deref for Child {
+    type Target = Watched;
+
+    fn deref(&self) -> &Watched {
+        &self.watched
+    }
+}
+
+impl Child {
     /// Waits for its end and reaps it.
     pub fn wait(&mut self) -> Result<WaitStatus> {
         let status = loop {

@@ -25,22 +25,23 @@ pub struct CleanupHost {
 /// Makes both processes. The first tells the spare, on a socket of their own, when it has run CleanupHost.
 pub fn spawn(configuration: &[u8], journal: &Journal) -> Result<CleanupHost> {
     let (watched, watcher) = channel::<FromHostProcess, FromHostProcess>()?;
-    let first = match host_process::spawn(Role::CleanupHost)? {
+    let mut first = match host_process::spawn(Role::CleanupHost)? {
         Side::Parent(process) => process,
-        Side::Child(channel, parent) => {
+        Side::Child(channel) => {
             drop(watcher);
             let mut cleanup = Cleanup { configuration, journal, channel, container: None };
-            host_process::live(parent, 1, || cleanup.serve_first(&watched))
+            host_process::live(1, || cleanup.serve_first(&watched))
         }
     };
     drop(watched);
     match host_process::spawn(Role::CleanupSpare)? {
         Side::Parent(spare) => Ok(CleanupHost { first, spare }),
-        Side::Child(channel, parent) => {
+        Side::Child(channel) => {
             // The first one's socket must have no holder but master.
             first.release();
+            drop(first);
             let mut cleanup = Cleanup { configuration, journal, channel, container: None };
-            host_process::live(parent, 1, || cleanup.serve_spare(&watcher))
+            host_process::live(1, || cleanup.serve_spare(&watcher))
         }
     }
 }
@@ -177,8 +178,8 @@ impl CleanupHost {
         Ok(())
     }
 
-    /// In a fork of its owner: lets go of both.
-    pub fn release(self) {
+    /// In a fork of its owner: they are that one's to reap.
+    pub fn release(&mut self) {
         self.first.release();
         self.spare.release();
     }

@@ -14,7 +14,8 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
 use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
-use crate::lifecycle::messages::{Channel, FromContainer, Handshake, Report, ToHostProcess, channel};
+use crate::lifecycle::cleanup_host::CleanupHost;
+use crate::lifecycle::messages::{Channel, FromContainer, Handshake, Report, ToContainer, channel};
 use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::{rpc_server, stage2};
 use crate::namespaces::{self, Target};
@@ -28,7 +29,7 @@ pub struct MasterEnds {
     /// The RPC connection, unless only joining.
     pub rpc: Option<UnixStream>,
     /// What the core has to say besides.
-    pub control: Channel<ToHostProcess, FromContainer>,
+    pub control: Channel<ToContainer, FromContainer>,
 }
 
 /// The container process's ends.
@@ -38,7 +39,7 @@ pub struct ContainerEnds {
     /// The RPC server's end, unless only joining.
     pub rpc: Option<UnixStream>,
     /// What the core has to say besides.
-    pub control: Channel<FromContainer, ToHostProcess>,
+    pub control: Channel<FromContainer, ToContainer>,
 }
 
 /// Step 10.
@@ -83,12 +84,14 @@ pub struct Container {
     pub ends: ContainerEnds,
     /// The namespaces that it joins, opened beforehand.
     pub targets: Vec<Target>,
+    /// Keeps the clean-up processes from taking master for dead as long as they cannot know of this process.
+    pub cleanup: Option<CleanupHost>,
 }
 
 impl Container {
     /// The whole life of the process.
     pub fn live(self) -> ! {
-        let Container { plan, engine, ends: ContainerEnds { master, rpc, control }, targets } = self;
+        let Container { plan, engine, ends: ContainerEnds { master, rpc, control }, targets, cleanup } = self;
         let entered = Entry { plan: &plan, targets: &targets, master: &master, control: &control }.enter();
         let served = entered.and_then(|()| match rpc {
             None => Ok(None),
@@ -97,18 +100,21 @@ impl Container {
         let prepared = match served {
             Ok(Some((Forked::Child, connection))) => {
                 // The server says nothing on the stream, and must not hold it open.
-                drop(master);
+                drop((master, cleanup));
                 rpc_server::live(&engine, connection, &control)
             }
             Ok(Some((Forked::Parent(server), connection))) => {
                 drop(connection);
-                rpc_server::wait(server)
+                rpc_server::wait(server, &control)
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
         match prepared {
-            Ok(()) => stage2::live(&plan, &engine, master, &control),
+            Ok(()) => {
+                drop(cleanup);
+                stage2::live(&plan, &engine, master, &control)
+            }
             Err(error) => fail(&control, &error),
         }
     }
@@ -116,7 +122,7 @@ impl Container {
 
 /// Tells master why this process, as whichever of its roles, cannot go on, and ends it. If master is gone, nobody is left to
 /// hear of it and this process is about to be killed.
-pub fn fail(control: &Channel<FromContainer, ToHostProcess>, error: &Error) -> ! {
+pub fn fail(control: &Channel<FromContainer, ToContainer>, error: &Error) -> ! {
     let _ = control.send(&FromContainer::Failed(Report::from(error)), &[]);
     end(255)
 }
@@ -132,7 +138,7 @@ struct Entry<'a> {
     plan: &'a Plan,
     targets: &'a [Target],
     master: &'a UnixStream,
-    control: &'a Channel<FromContainer, ToHostProcess>,
+    control: &'a Channel<FromContainer, ToContainer>,
 }
 
 impl Entry<'_> {

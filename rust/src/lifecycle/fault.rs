@@ -20,6 +20,11 @@ pub fn point(role: Role, step: Step) {
     let here = format!("{}:{}", role.word(), step.number());
     if points::WANTED.get() == Some(&here) {
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+        // The first process of a PID namespace survives its own signals: whoever reads the record kills it.
+        crate::trace::event("fault", || serde_json::json!({}));
+        loop {
+            std::thread::park();
+        }
     }
 }
 

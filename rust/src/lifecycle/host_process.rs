@@ -12,7 +12,7 @@ use crate::engine::{CallbackResult, Context, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
 use crate::lifecycle::call;
-use crate::lifecycle::child::{Child, Forked, fork, not_cloned, tie_to_parent};
+use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
 use crate::lifecycle::messages::{Channel, FromHostProcess, Received, Report, ToHostProcess, channel};
 use crate::lifecycle::roles::{Role, Step};
 use crate::{log, privileges, registry, trace};
@@ -30,7 +30,7 @@ pub struct HostProcess {
 /// Which side of [`spawn`] this is.
 pub enum Side {
     /// The new process: it is to call [`live`].
-    Child(Own, i32),
+    Child(Own),
     /// The caller.
     Parent(HostProcess),
 }
@@ -38,16 +38,15 @@ pub enum Side {
 /// Makes the process.
 pub fn spawn(role: Role) -> Result<Side> {
     let (ours, theirs) = channel()?;
-    let parent = nix::unistd::getpid().as_raw();
     match fork(role, 0).map_err(|errno| not_cloned(role, &[], errno))? {
         Forked::Parent(child) => Ok(Side::Parent(HostProcess { role, child, channel: ours })),
-        Forked::Child => Ok(Side::Child(theirs, parent)),
+        Forked::Child => Ok(Side::Child(theirs)),
     }
 }
 
 /// The whole life of the process: prepares it, then does `serve`. Ends with 0, or with `failure` after printing the error.
-pub fn live(parent: i32, failure: i32, serve: impl FnOnce() -> Result<()>) -> ! {
-    let result = enter(parent).and_then(|()| {
+pub fn live(failure: i32, serve: impl FnOnce() -> Result<()>) -> ! {
+    let result = enter().and_then(|()| {
         trace::step(Step::HostProcesses);
         serve()
     });
@@ -59,11 +58,13 @@ pub fn live(parent: i32, failure: i32, serve: impl FnOnce() -> Result<()>) -> ! 
     sys::process::exit(code)
 }
 
-fn enter(parent: i32) -> Result<()> {
+fn enter() -> Result<()> {
     // It fails for a process group leader only, which a new process is not.
     let _ = nix::unistd::setsid();
     privileges::drop_for_good()?;
-    tie_to_parent(Signal::TERM, parent)
+    // A parent that has died before this is no reason to end: its socket's end-of-file says so, and what it has made by then
+    // is to be cleaned up.
+    privileges::arm_death_signal(Signal::TERM)
 }
 
 /// Calls the process's one callback with the launcher's configuration.
@@ -135,8 +136,8 @@ impl HostProcess {
         let _ = child.wait_within(limit);
     }
 
-    /// In a fork of its owner: lets go of it.
-    pub fn release(mut self) {
+    /// In a fork of its owner: it is that one's to reap.
+    pub fn release(&mut self) {
         self.child.release();
     }
 }

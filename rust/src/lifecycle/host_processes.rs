@@ -30,7 +30,7 @@ impl HostProcesses {
             start.journal = Some(journal);
         }
         if start.facts.post_start_host {
-            hosts.post_start = Some(post_start_host::spawn(&start.configuration, || hosts.release())?);
+            hosts.post_start = Some(post_start_host::spawn(&start.configuration, || drop(hosts.release()))?);
         }
         trace::step(Step::HostProcesses);
         Ok(hosts)
@@ -75,13 +75,14 @@ impl HostProcesses {
         outcome
     }
 
-    /// In a fork of the owner: lets go of them.
-    pub fn release(&mut self) {
-        if let Some(process) = self.post_start.take() {
+    /// In a fork of the owner: lets go of them. Until the clean-up processes' sockets, which this returns, are dropped, they
+    /// do not take the owner for dead.
+    pub fn release(&mut self) -> Option<CleanupHost> {
+        if let Some(mut process) = self.post_start.take() {
             process.release();
         }
-        if let Some(cleanup) = self.cleanup.take() {
-            cleanup.release();
-        }
+        let mut cleanup = self.cleanup.take()?;
+        cleanup.release();
+        Some(cleanup)
     }
 }

@@ -21,7 +21,7 @@ use crate::ffi::sys;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::container::MasterEnds;
 use crate::lifecycle::host_processes::HostProcesses;
-use crate::lifecycle::messages::FromContainer;
+use crate::lifecycle::messages::{Channel, FromContainer, ToContainer};
 use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::{Stop, call};
 use crate::plan::Plan;
@@ -29,9 +29,11 @@ use crate::{log, trace};
 
 mod activity;
 mod forward;
+mod started;
 mod starting;
 
 use activity::Activity;
+use started::Words;
 use starting::{Progress, Starting};
 
 /// What master has to do with.
@@ -55,8 +57,19 @@ pub fn run(master: Master<'_>) -> Result<WaitStatus, Stop> {
     let Master { plan, engine, child, ends, hosts } = master;
     let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
     let queue = Arc::new(sys::signal::queue()?);
-    let mut run =
-        Run { plan: Arc::new(plan), engine, child, ends, hosts, context: Context::new()?, limit, queue, threads: None };
+    let words = Arc::new(Words::new(ends.control.share()?));
+    let mut run = Run {
+        words,
+        plan: Arc::new(plan),
+        engine,
+        child,
+        ends,
+        hosts,
+        context: Context::new()?,
+        limit,
+        queue,
+        threads: None,
+    };
     if run.plan.join_only {
         return run.watch_joined();
     }
@@ -70,6 +83,8 @@ struct Run<'a> {
     child: Child,
     ends: MasterEnds,
     hosts: &'a mut HostProcesses,
+    /// What the container process says.
+    words: Arc<Words>,
     /// The engine's activities in threads of their own, if it monitors by itself.
     threads: Option<Arc<Threads>>,
     /// Every signal since before anything was started.
@@ -83,7 +98,7 @@ struct Run<'a> {
 struct Threads {
     create: Activity<()>,
     start: Activity<()>,
-    monitor: Activity<WaitStatus>,
+    monitor: Arc<Activity<WaitStatus>>,
 }
 
 impl Run<'_> {
@@ -96,25 +111,26 @@ impl Run<'_> {
         contract::check(&self.plan, Role::Master, Callback::CreateContainer)?;
         let missing = || Error::new(ErrorKind::Protocol, "create the container: there is no RPC connection");
         let rpc = self.ends.rpc.as_ref().ok_or_else(missing)?.try_clone().tried(|| "share the RPC connection")?;
-        let starting = self.starting()?;
         let (pid, context, engine) = (self.pid(), self.context.clone(), self.engine.clone());
+        let control = self.ends.control.share()?;
         let create = move || {
             call(Callback::CreateContainer, || engine.operations.create_container(&context, pid, rpc))
-                .map_err(|error| error.during("container creation failed"))
+                .map_err(|error| error.during("container creation failed"))?;
+            tell_created(&control)
         };
         if self.plan.engine_monitors {
             let engine = self.engine.clone();
             let signals = Signals::new(Arc::clone(&self.queue), self.context.clone());
             let monitor =
                 move || call(Callback::MonitorContainer, || engine.operations.monitor_container(pid, &signals));
-            let threads = Arc::new(Threads {
-                create: Activity::begin(create)?,
-                start: Activity::begin(move || starting.run())?,
-                monitor: Activity::begin(monitor)?,
-            });
+            let monitor = Arc::new(Activity::begin(monitor)?);
+            let starting = self.starting(Some(Arc::clone(&monitor)))?;
+            let (create, start) = (Activity::begin(create)?, Activity::begin(move || starting.run())?);
+            let threads = Arc::new(Threads { create, start, monitor });
             self.threads = Some(Arc::clone(&threads));
             return self.follow_threads(&threads);
         }
+        let starting = self.starting(None)?;
         create()?;
         self.end_rpc();
         self.follow(starting)
@@ -126,15 +142,15 @@ impl Run<'_> {
         self.ends.rpc = None;
     }
 
-    fn starting(&mut self) -> Result<Starting> {
-        let (stream, pidfd) = (self.ends.master.try_clone(), self.child.as_fd().try_clone_to_owned());
+    fn starting(&mut self, monitor: Option<Arc<Activity<WaitStatus>>>) -> Result<Starting> {
         Ok(Starting {
             plan: Arc::clone(&self.plan),
             engine: self.engine.clone(),
             context: self.context.clone(),
-            container: self.pid(),
-            stream: stream.tried(|| "share the master socket")?,
-            pidfd: pidfd.tried(|| "share the container's pidfd")?,
+            container: self.child.share()?,
+            stream: self.ends.master.try_clone().tried(|| "share the master socket")?,
+            words: Arc::clone(&self.words),
+            monitor,
             post_start_host: self.hosts.take_post_start(),
             limit: self.limit,
             progress: if self.plan.pre_start_process { Progress::AwaitPreStart } else { Progress::AwaitStart },
@@ -212,7 +228,7 @@ impl Run<'_> {
 
     /// How the container ended: a shim tells of a signal by which it cannot end itself. What a failed stage 2 said is printed.
     fn reported(&self, status: WaitStatus) -> WaitStatus {
-        match self.ends.control.pending() {
+        match self.words.take() {
             Some(FromContainer::Killed(signal)) => WaitStatus::killed(signal),
             Some(FromContainer::Failed(report)) => {
                 log::error(&Error::from(report));
@@ -274,7 +290,7 @@ impl Run<'_> {
 
     /// A fatal error with what the container process or its RPC server said about the reason.
     fn explained(&self, error: Error) -> Error {
-        match self.ends.control.pending() {
+        match self.words.take() {
             Some(FromContainer::Failed(report)) => error.because(Error::from(report)),
             _ => error,
         }
@@ -291,6 +307,14 @@ impl Run<'_> {
             }
             self.forward_signals()?;
         }
+    }
+}
+
+/// Lets the container process go on. One that is gone is seen by its end.
+fn tell_created(control: &Channel<ToContainer, FromContainer>) -> Result<()> {
+    match control.send(&ToContainer::Created, &[]) {
+        Err(error) if error.kind() == ErrorKind::PeerDied => Ok(()),
+        sent => sent,
     }
 }
 

@@ -34,6 +34,8 @@ pub enum Condition {
     Always,
     /// If a user namespace was created.
     NewUserNamespace,
+    /// If a container is created, not just joined.
+    Creation,
     /// If the mount namespace is shared with master.
     Propagation,
     /// If the engine declares PreStartProcess.
@@ -47,6 +49,7 @@ impl Condition {
     pub fn holds(self, plan: &Plan) -> bool {
         match self {
             Condition::Always | Condition::Failure => true,
+            Condition::Creation => !plan.join_only,
             Condition::NewUserNamespace => plan.creates_user_namespace(),
             Condition::Propagation => plan.propagate_to_master && plan.creates(NamespaceKind::Mount),
             Condition::PreStartProcess => plan.pre_start_process && !plan.join_only,
@@ -84,6 +87,7 @@ pub const TABLE: &[Row] = &[
     row("maps written", Role::Master, Role::Container, 14, Condition::NewUserNamespace, "stream byte 0x01"),
     row("namespaces ready", Role::Container, Role::Master, 14, Condition::Always, "stream byte 0x01"),
     row("joined", Role::Master, Role::Container, 14, Condition::Propagation, "stream byte 0x01"),
+    row("created", Role::Master, Role::Container, 17, Condition::Creation, "packet"),
     row("failed", Role::Container, Role::Master, 17, Condition::Failure, "packet"),
     row(
         "about to start",
@@ -168,6 +172,14 @@ impl Named for FromContainer {
     }
 }
 
+impl Named for ToContainer {
+    fn name(&self) -> &'static str {
+        match self {
+            ToContainer::Created => "created",
+        }
+    }
+}
+
 impl Named for ToHostProcess {
     fn name(&self) -> &'static str {
         match self {
@@ -214,6 +226,13 @@ pub enum FromContainer {
     Failed(Report),
     /// The program of an init shim ended by this signal.
     Killed(i32),
+}
+
+/// What master says to the container process.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToContainer {
+    /// CreateContainer has succeeded: the program may start.
+    Created,
 }
 
 /// What the starter, later master, says to a host process.
@@ -265,6 +284,12 @@ pub fn channel<S, R>() -> Result<(Channel<S, R>, Channel<R, S>)> {
 }
 
 impl<S: Serialize + Named, R: DeserializeOwned + Named> Channel<S, R> {
+    /// Another handle of the same end.
+    pub fn share(&self) -> Result<Self> {
+        let fd = self.fd.try_clone().tried(|| "share a socket between two processes")?;
+        Ok(Channel { fd, types: PhantomData })
+    }
+
     /// Sends a message. A peer that is gone is an error of kind [`PeerDied`](ErrorKind::PeerDied).
     pub fn send(&self, message: &S, fds: &[BorrowedFd<'_>]) -> Result<()> {
         let bytes = serde_json::to_vec(message).map_err(|error| Error::invalid(format!("write a message: {error}")))?;
@@ -293,8 +318,8 @@ impl<S: Serialize + Named, R: DeserializeOwned + Named> Channel<S, R> {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             match recvmsg(&self.fd, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC) {
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::CONNRESET) => return Ok(Received::Closed),
+                // The other end was closed with a message unread. That is told once; what it has sent before comes after.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 other => break other.tried(|| "receive a message")?,
             }
         };
@@ -460,6 +485,16 @@ mod tests {
         drop(peer);
         let error = Handshake::NamespacesReady.expect(&stream, Duration::from_secs(60)).expect_err("no peer");
         assert_eq!(error.kind(), ErrorKind::PeerDied);
+    }
+
+    #[test]
+    fn last_words_are_heard_although_the_peer_did_not_listen() {
+        let (ours, theirs) = channel::<ToContainer, FromContainer>().expect("channel");
+        ours.send(&ToContainer::Created, &[]).expect("send");
+        theirs.send(&FromContainer::Killed(9), &[]).expect("send");
+        drop(theirs);
+        assert!(matches!(ours.pending(), Some(FromContainer::Killed(9))));
+        assert!(matches!(ours.receive(), Ok(Received::Closed)));
     }
 
     #[test]

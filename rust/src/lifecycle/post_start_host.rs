@@ -14,9 +14,9 @@ use crate::lifecycle::roles::Role;
 pub fn spawn(configuration: &[u8], release: impl FnOnce()) -> Result<HostProcess> {
     match host_process::spawn(Role::PostStartHost)? {
         Side::Parent(process) => Ok(process),
-        Side::Child(channel, parent) => {
+        Side::Child(channel) => {
             release();
-            host_process::live(parent, 255, || serve(&channel, configuration))
+            host_process::live(255, || serve(&channel, configuration))
         }
     }
 }

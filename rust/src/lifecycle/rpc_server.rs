@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gob::Limits;
 use crate::lifecycle::child::{self, Child, Forked, not_cloned};
 use crate::lifecycle::container::{end, fail};
-use crate::lifecycle::messages::{Channel, FromContainer, ToHostProcess};
+use crate::lifecycle::messages::{Channel, FromContainer, Received, ToContainer};
 use crate::lifecycle::roles::{Role, Step};
 use crate::rpc::server::{Call, Observer};
 use crate::rpc::service::{MethodSet, Service};
@@ -24,11 +24,15 @@ pub fn fork() -> Result<Forked> {
     child::fork(Role::RpcServer, libc::CLONE_FS as u64).map_err(|errno| not_cloned(Role::RpcServer, &[], errno))
 }
 
-/// In the container process: waits for the server's end. Only exit code 0 goes on. The wait has no limit, since
+/// In the container process: waits for the server's end, and for master's word that CreateContainer succeeded, since the
+/// connection ends as well when that failed or when master died. Only exit code 0 goes on. The wait has no limit, since
 /// CreateContainer may take any time: it ends with master or with the server.
-pub fn wait(mut server: Child) -> Result<()> {
+pub fn wait(mut server: Child, control: &Channel<FromContainer, ToContainer>) -> Result<()> {
     match server.wait()? {
-        status if status == WaitStatus::exit(0) => Ok(()),
+        status if status == WaitStatus::exit(0) => match control.receive()? {
+            Received::Message(ToContainer::Created, _) => Ok(()),
+            Received::Closed => Err(Error::new(ErrorKind::PeerDied, "prepare the container: master is gone")),
+        },
         status => {
             Err(Error::new(ErrorKind::PeerDied, format!("prepare the container: the RPC server ended with {status}")))
         }
@@ -36,7 +40,7 @@ pub fn wait(mut server: Child) -> Result<()> {
 }
 
 /// The whole life of the server.
-pub fn live(engine: &Engine, connection: UnixStream, control: &Channel<FromContainer, ToHostProcess>) -> ! {
+pub fn live(engine: &Engine, connection: UnixStream, control: &Channel<FromContainer, ToContainer>) -> ! {
     match serve(engine, connection) {
         Ok(()) => end(0),
         Err(error) => fail(control, &error.during("serve RPC requests")),

@@ -12,13 +12,13 @@ use crate::error::Result;
 use crate::ffi::sys;
 use crate::lifecycle::call;
 use crate::lifecycle::container::end;
-use crate::lifecycle::messages::{Channel, FromContainer, Report, ToHostProcess};
+use crate::lifecycle::messages::{Channel, FromContainer, Report, ToContainer};
 use crate::lifecycle::roles::{Role, Step};
 use crate::plan::Plan;
 use crate::{privileges, trace};
 
 /// Step 16: applies the container's privileges and calls StartProcess.
-pub fn live(plan: &Plan, engine: &Engine, master: UnixStream, control: &Channel<FromContainer, ToHostProcess>) -> ! {
+pub fn live(plan: &Plan, engine: &Engine, master: UnixStream, control: &Channel<FromContainer, ToContainer>) -> ! {
     trace::enter(Role::Stage2, None);
     let mut master = MasterConnection::new(master);
     let error = match start(plan, engine, &mut master) {
@@ -35,7 +35,7 @@ pub fn live(plan: &Plan, engine: &Engine, master: UnixStream, control: &Channel<
 
 /// An init shim has come to its end. A signal that ended its program is told to master, since the exit code alone could
 /// also be the program's own.
-fn end_shim(control: &Channel<FromContainer, ToHostProcess>, status: WaitStatus) -> ! {
+fn end_shim(control: &Channel<FromContainer, ToContainer>, status: WaitStatus) -> ! {
     match (status.exit_code(), status.signal()) {
         (Some(code), _) => end(code),
         (None, signal) => {

@@ -167,6 +167,20 @@ impl Launch<'_> {
     pub fn run(self) -> Run {
         self.spawn().wait()
     }
+
+    /// Starts it, kills the process that was to kill itself and could not, and waits for its end.
+    pub fn run_and_kill(self) -> Run {
+        let mut running = self.spawn();
+        let deadline = Instant::now() + PATIENCE;
+        while running.child.try_wait().expect("status").is_none() && Instant::now() < deadline {
+            if let Some(survivor) = running.record().into_iter().find(|event| event["event"] == "fault") {
+                kill(i32::try_from(survivor["pid"].as_i64().expect("pid")).expect("pid"));
+                break;
+            }
+            look_again();
+        }
+        running.wait()
+    }
 }
 
 /// A start that is on its way.
@@ -186,7 +200,7 @@ impl Running {
                 return event;
             }
             assert!(Instant::now() < deadline, "{what} did not happen:\n{:#?}", record(self.folder.path()));
-            std::thread::yield_now();
+            look_again();
         }
     }
 
@@ -291,7 +305,7 @@ impl Run {
             match left {
                 None => return Ok(()),
                 Some(what) if Instant::now() > deadline => return Err(what),
-                Some(_) => std::thread::yield_now(),
+                Some(_) => look_again(),
             }
         }
     }
@@ -350,6 +364,11 @@ fn holders(folder: &Path) -> Vec<u32> {
 fn is_zombie(pid: i64) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.contains(") Z ")
+}
+
+/// Between two looks at something that has no descriptor to wait for.
+pub fn look_again() {
+    std::thread::park_timeout(Duration::from_millis(3));
 }
 
 /// Kills a process. One that has ended is none of the caller's business.

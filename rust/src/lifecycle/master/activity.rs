@@ -35,6 +35,11 @@ impl<T: Send + 'static> Activity<T> {
         self.ended.is_cancelled()
     }
 
+    /// A look at what it returned, if that was no error.
+    pub fn peek<U>(&self, look: impl FnOnce(&T) -> U) -> Option<U> {
+        lock(&self.result).as_ref()?.as_ref().ok().map(look)
+    }
+
     /// What it returned, once; an error before that.
     pub fn result(&self) -> Result<T> {
         let result = lock(&self.result).take();

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The start activity: what comes on the master socket, and the callbacks that follow.
 
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::activity::Activity;
+use super::started::Words;
 use crate::engine::contract::{self, Callback};
-use crate::engine::{CallbackResult, Context, Engine, Pid};
+use crate::engine::{CallbackResult, Context, Engine, Pid, WaitStatus};
 use crate::error::Result;
-use crate::ffi::sys;
 use crate::lifecycle::call;
+use crate::lifecycle::child::Watched;
 use crate::lifecycle::host_process::HostProcess;
 use crate::lifecycle::messages::{Handshake, read_byte};
 use crate::lifecycle::roles::Role;
@@ -33,11 +34,13 @@ pub struct Starting {
     pub plan: Arc<Plan>,
     pub engine: Engine,
     pub context: Context,
-    pub container: Pid,
+    pub container: Watched,
     /// Master's end of the master socket.
     pub stream: UnixStream,
-    /// The container process's.
-    pub pidfd: OwnedFd,
+    /// What the container process says.
+    pub words: Arc<Words>,
+    /// The engine's monitor, if it has one.
+    pub monitor: Option<Arc<Activity<WaitStatus>>>,
     pub post_start_host: Option<HostProcess>,
     /// Of the answer of post-start-host.
     pub limit: Duration,
@@ -57,7 +60,7 @@ impl Starting {
     pub fn advance(&mut self) -> Result<()> {
         let byte = read_byte(&self.stream)?;
         let failed = byte == Some(Handshake::StartFailed.byte());
-        if failed || self.context.is_cancelled() || (byte.is_none() && self.is_ending()) {
+        if failed || self.context.is_cancelled() || (byte.is_none() && !self.has_started()?) {
             // Only its wait status counts; the reason is printed at its end.
             self.progress = Progress::Over;
             return Ok(());
@@ -66,7 +69,7 @@ impl Starting {
             trace::message("receive", "about to start");
             self.callback(Callback::PreStartProcess, "pre start process failed", |starting| {
                 let engine = &starting.engine.operations;
-                engine.pre_start_process(&starting.context, starting.container, &starting.stream)
+                engine.pre_start_process(&starting.context, starting.pid(), &starting.stream)
             })?;
             self.progress = Progress::AwaitStart;
             return Ok(());
@@ -82,21 +85,12 @@ impl Starting {
             return Ok(());
         }
         self.callback(Callback::PostStartProcess, "post start process failed", |starting| {
-            starting.engine.operations.post_start_process(&starting.context, starting.container)
+            starting.engine.operations.post_start_process(&starting.context, starting.pid())
         })
     }
 
-    /// Whether the container process is on its way out. Its descriptors are closed before its pidfd tells so; the flag
-    /// PF_EXITING, in the ninth field of its stat (proc_pid_stat(5)), is set before either. Without /proc the pidfd has
-    /// the last word.
-    fn is_ending(&self) -> bool {
-        const PF_EXITING: u64 = 4;
-        if sys::event::is_readable(&self.pidfd) {
-            return true;
-        }
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.container)).unwrap_or_default();
-        let flags = stat.rsplit(')').next().and_then(|fields| fields.split_whitespace().nth(6)?.parse::<u64>().ok());
-        flags.is_some_and(|flags| flags & PF_EXITING != 0)
+    fn pid(&self) -> Pid {
+        self.container.pid().as_raw_pid()
     }
 
     fn callback(&self, callback: Callback, prefix: &str, body: impl FnOnce(&Self) -> CallbackResult) -> Result<()> {
