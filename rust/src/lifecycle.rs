@@ -146,6 +146,9 @@ impl Start {
     /// Step 1, and step 8 with it: from here on no signal is lost, and none ends a process before it has cleaned up.
     fn facts(host: &Host) -> Result<Self> {
         sys::signal::reset_dispositions();
+        // Under a limit of file sizes a write fails, with a reason, rather than kills.
+        sys::signal::ignore(libc::SIGXFSZ, true);
+        sys::signal::disarm_timers();
         sys::signal::block_all()?;
         log::set_level_from(host.level_variable)?;
         fault::arm();

@@ -108,7 +108,10 @@ impl Watched {
         const EXITING: u64 = 0x4;
         const FORKED_BUT_NOT_EXECUTED: u64 = 0x40;
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_pid())).ok()?;
-        let flags: u64 = stat.rsplit(") ").next()?.split(' ').nth(6)?.parse().ok()?;
+        let fields: Vec<&str> = stat.rsplit(") ").next()?.split(' ').collect();
+        // /proc may be that of another PID namespace, and this pid somebody else's there.
+        let is_own = fields.get(1)?.parse() == Ok(nix::unistd::getpid().as_raw());
+        let flags: u64 = fields.get(6).filter(|_| is_own)?.parse().ok()?;
         Some((flags & FORKED_BUT_NOT_EXECUTED == 0, flags & EXITING != 0))
     }
 

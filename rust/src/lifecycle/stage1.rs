@@ -108,9 +108,10 @@ fn live(
     handover: &HandOver,
     parent: i32,
 ) -> ! {
-    let result = enter(hidden, parent).and_then(|()| registry::get(&start.configuration));
-    let code = match result {
-        Ok(engine) => decide_and_tell(start, &engine, channel, handover),
+    let code = match enter(hidden, parent).map(|()| registry::get(&start.configuration)) {
+        Ok(Ok(engine)) => decide_and_tell(start, &engine, channel, handover),
+        // Without an engine there is nothing to clean up, and nobody who could: one message is enough.
+        Ok(Err(error)) => tell_failure(channel, &error, true),
         Err(error) => tell_failure(channel, &error, false),
     };
     trace::event("exit", || serde_json::json!({ "code": code }));

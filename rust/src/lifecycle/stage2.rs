@@ -53,6 +53,7 @@ fn start(plan: &Plan, engine: &Engine, master: &mut MasterConnection) -> Result<
     trace::step(Step::Stage2);
     contract::check(plan, Role::Stage2, Callback::StartProcess)?;
     // The container's program starts with default dispositions and an empty mask, whatever the caller's were.
+    sys::signal::ignore(libc::SIGXFSZ, false);
     sys::signal::unblock_all()?;
     call(Callback::StartProcess, || engine.operations.start_process(master))
 }

@@ -68,6 +68,22 @@ pub fn unblock_all() -> Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).tried(|| "empty the signal mask")
 }
 
+/// Lets a signal be ignored, or gives it its default disposition back.
+pub fn ignore(signal: i32, ignored: bool) {
+    // SAFETY: neither is a function of ours.
+    unsafe { libc::signal(signal, if ignored { libc::SIG_IGN } else { libc::SIG_DFL }) };
+}
+
+/// Stops the interval timers that an exec lets run on.
+pub fn disarm_timers() {
+    // SAFETY: all zero is a valid itimerval: no timer.
+    let none: libc::itimerval = unsafe { std::mem::zeroed() };
+    for timer in [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF] {
+        // SAFETY: the structure is valid for the call, and the old value is not asked for. It cannot fail for these timers.
+        unsafe { libc::setitimer(timer, &raw const none, std::ptr::null_mut()) };
+    }
+}
+
 /// Gives every signal its default disposition, also the two that the C library keeps for itself and lets nobody set.
 pub fn reset_dispositions() {
     // The kernel's own structure: handler, flags, restorer and mask; all zero is SIG_DFL.
