@@ -66,6 +66,7 @@ pub fn run(master: Master<'_>) -> Result<WaitStatus, Stop> {
         ends,
         hosts,
         context: Context::new()?,
+        cleanup_context: Context::new()?,
         limit,
         queue,
         threads: None,
@@ -91,6 +92,8 @@ struct Run<'a> {
     queue: Arc<OwnedFd>,
     /// Cancelled when the run is decided.
     context: Context,
+    /// Of CleanupContainer: there from the beginning, whatever is short by then.
+    cleanup_context: Context,
     limit: Duration,
 }
 
@@ -265,8 +268,8 @@ impl Run<'_> {
     /// An error here is printed and hides nothing.
     fn clean_up(&self, fatal: Option<&Error>, status: WaitStatus) {
         let cleaned = contract::check(&self.plan, Role::Master, Callback::CleanupContainer).and_then(|()| {
-            let context = Context::new()?;
-            call(Callback::CleanupContainer, || self.engine.operations.cleanup_container(&context, fatal, status))
+            let operations = &self.engine.operations;
+            call(Callback::CleanupContainer, || operations.cleanup_container(&self.cleanup_context, fatal, status))
         });
         if let Err(error) = cleaned {
             log::error(&error.during("container cleanup failed"));
