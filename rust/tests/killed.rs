@@ -167,11 +167,16 @@ fn inside_every_callback() {
         let core_monitors = flow.configuration["core_monitor"] == json!(true);
         for callback in all.into_iter().filter(|callback| !core_monitors || *callback != Callback::MonitorContainer) {
             let case = move |starter: &Starter| {
-                let run = flow.launch(starter, SHORT, &json!({ callback.name(): "kill" })).run_and_kill();
-                // Killed in the middle of it, cleanup-host has its spare run it again, which is killed as well.
+                // Killed in the middle of it, cleanup-host has its spare run it again, which is killed as well: nobody is left
+                // to undo what the journal lists.
                 let in_cleanup = callback == Callback::CleanupHost;
+                let mut flow = flow.clone();
+                if in_cleanup {
+                    flow.configuration["make"] = json!([]);
+                }
+                let run = flow.launch(starter, SHORT, &json!({ callback.name(): "kill" })).run_and_kill();
                 let cleanups = if in_cleanup { 2..=2 } else { 1..=1 };
-                Expected { cleanups, ran_on: in_cleanup, exec: None }.compare_but_files(&run, in_cleanup)
+                Expected { cleanups, ran_on: in_cleanup, exec: None }.compare(&run)
             };
             cases.push((format!("{}: killed in {}", flow.name, callback.name()), Box::new(case)));
         }

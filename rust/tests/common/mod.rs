@@ -299,6 +299,9 @@ impl Run {
     /// Looks for anything that the run left behind: a process, a mount on the host, a file beside the test's own. Processes of
     /// a tree whose head was killed get a moment to follow it.
     pub fn nothing_left(&self) -> Result<(), String> {
+        if let Some(pid) = self.unreaped() {
+            return Err(format!("zombie {pid} is left"));
+        }
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let left = self.left();
@@ -310,14 +313,19 @@ impl Run {
         }
     }
 
+    /// A process that the starter, having ended by itself, has not waited for. What a killed one leaves is init's to reap.
+    fn unreaped(&self) -> Option<i64> {
+        let by_itself =
+            |event: &Value| event["event"] == "exit" && (event["role"] == "starter" || event["role"] == "master");
+        let events = self.record();
+        let pids = events.iter().filter(|_| events.iter().any(by_itself)).filter_map(|event| event["pid"].as_i64());
+        pids.into_iter().find(|pid| is_zombie(*pid))
+    }
+
     fn left(&self) -> Option<String> {
         let marker = self.folder.path().to_str().expect("UTF-8");
         if let Some(pid) = holders(self.folder.path()).first() {
             return Some(format!("process {pid} is left: {}", about(*pid)));
-        }
-        let pids = record(self.folder.path()).into_iter().filter_map(|event| event["pid"].as_i64());
-        if let Some(pid) = pids.into_iter().find(|pid| is_zombie(*pid)) {
-            return Some(format!("zombie {pid} is left"));
         }
         if host_mounts() != self.mounts {
             let now = host_mounts();

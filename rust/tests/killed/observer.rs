@@ -21,22 +21,11 @@ pub struct Expected {
 impl Expected {
     /// What is wrong with the run.
     pub fn compare(&self, run: &Run) -> Result<(), String> {
-        self.compare_but_files(run, false)
-    }
-
-    /// As above; without a look at files where both clean-up processes were killed.
-    pub fn compare_but_files(&self, run: &Run, no_files: bool) -> Result<(), String> {
-        // Those who follow their killed parent, and clean up after it, do so in their own time.
-        let left = run.nothing_left();
-        let wrong = |text: String| Err(format!("{text}\n{run}  record:\n{}", record(run)));
-        match left {
-            Err(left) if !(no_files && left == "file made is left") => return wrong(left),
-            _ => {}
-        }
-        if let Err(text) = self.exit(run).and_then(|()| self.clean_up(run)).and_then(|()| success(run)) {
-            return wrong(text);
-        }
-        Ok(())
+        // Those who follow their killed parent, and clean up after it, do so in their own time: the look at what is left waits
+        // for them.
+        let checked = run.nothing_left().and_then(|()| self.exit(run));
+        let checked = checked.and_then(|()| self.clean_up(run)).and_then(|()| success(run));
+        checked.map_err(|wrong| format!("{wrong}\n{run}  record:\n{}", record(run)))
     }
 
     fn exit(&self, run: &Run) -> Result<(), String> {
