@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 const CODE: i32 = 7;
 
 /// Writes down that it runs, and ends.
-const SHORT: &str = "echo ran >>$LOG; exit 7";
+const SHORT: &str = "echo ran >>$LOG; $WAIT; exit 7";
 /// Writes down that it runs, waits for a child, and ends.
 const LONG: &str = "sleep 1000 & echo ran >>$LOG; wait; exit 7";
 
