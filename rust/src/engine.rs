@@ -20,6 +20,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use serde::{Deserialize, Serialize};
+
 pub use crate::config::StarterConfig;
 use crate::error::{CallbackError, Error};
 use crate::ffi::sys;
@@ -46,7 +48,8 @@ pub fn lock<T: ?Sized>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What an engine says of itself once, before anything is started.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Declaration {
     /// Whether [`Operations::pre_start_process`] is to be called: stage 2 then writes one byte before it
     /// executes.
@@ -56,7 +59,7 @@ pub struct Declaration {
 }
 
 /// Who waits for the container and handles master's signals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Monitor {
     /// [`Operations::monitor_container`], beside the other two activities of master, in a thread of its own.
     #[default]

@@ -29,6 +29,7 @@ pub mod handshake;
 pub mod host_process;
 mod host_processes;
 pub mod hygiene;
+pub mod join;
 pub mod journal;
 pub mod master;
 pub mod messages;
@@ -115,7 +116,8 @@ fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop>
         Side::Container => {
             let cleanup = hosts.release();
             drop(ends);
-            Container { plan, engine: decided.engine, ends: container_ends, targets, cleanup }.live()
+            let (engine_name, configuration) = (decided.engine_name, decided.configuration);
+            Container { plan, engine_name, configuration, ends: container_ends, targets, cleanup }.live()
         }
         Side::Master(child) => child,
     };
@@ -123,9 +125,15 @@ fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop>
     drop((container_ends, targets));
     namespaces::pid::leave(host_pid_namespace)?;
     hosts.container(&child)?;
-    handshake::lead(start, &plan, &decided.settings, &mut child, &ends)?;
+    handshake::write_maps(&plan, &decided.settings, &mut child, &ends)?;
+    // While the container process enters its namespaces.
+    let engine = registry::get(&decided.configuration)?;
+    handshake::lead(start, &plan, &mut child, &ends)?;
     trace::step(Step::Handshake);
-    master::run(master::Master { plan, engine: decided.engine, child, ends, hosts })
+    if plan.join_only {
+        return join::watch(child, &ends);
+    }
+    master::run(master::Master { plan, engine, child, ends, hosts })
 }
 
 /// What the starter knows before stage 1 has run.

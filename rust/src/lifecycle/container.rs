@@ -20,7 +20,7 @@ use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::{rpc_server, stage2};
 use crate::namespaces::{self, Target};
 use crate::plan::Plan;
-use crate::{engine::Engine, privileges, trace};
+use crate::{privileges, registry, trace};
 
 /// Master's ends of the sockets that step 10 makes.
 pub struct MasterEnds {
@@ -78,8 +78,10 @@ pub fn clone(plan: &Plan) -> Result<Side> {
 pub struct Container {
     /// The plan.
     pub plan: Plan,
-    /// The engine.
-    pub engine: Engine,
+    /// The engine's name.
+    pub engine_name: String,
+    /// Its configuration.
+    pub configuration: Vec<u8>,
     /// Its ends of the sockets.
     pub ends: ContainerEnds,
     /// The namespaces that it joins, opened beforehand.
@@ -91,7 +93,8 @@ pub struct Container {
 impl Container {
     /// The whole life of the process.
     pub fn live(self) -> ! {
-        let Container { plan, engine, ends: ContainerEnds { master, rpc, control }, targets, cleanup } = self;
+        let Container { plan, engine_name, configuration, ends, targets, cleanup } = self;
+        let ContainerEnds { master, rpc, control } = ends;
         let entered = Entry { plan: &plan, targets: &targets, master: &master, control: &control }.enter();
         let served = entered.and_then(|()| match rpc {
             None => Ok(None),
@@ -101,17 +104,19 @@ impl Container {
             Ok(Some((Forked::Child, connection))) => {
                 // The server says nothing on the stream, and must not hold it open.
                 drop((master, cleanup));
-                rpc_server::live(&engine, connection, &control)
+                rpc_server::live(&engine_name, connection, &control)
             }
             Ok(Some((Forked::Parent(server), connection))) => {
                 drop(connection);
-                rpc_server::wait(server, &control)
+                // While the server works.
+                let engine = registry::get(&configuration);
+                rpc_server::wait(server, &control).and(engine)
             }
-            Ok(None) => Ok(()),
+            Ok(None) => registry::get(&configuration),
             Err(error) => Err(error),
         };
         match prepared {
-            Ok(()) => {
+            Ok(engine) => {
                 drop(cleanup);
                 stage2::live(&plan, &engine, master, &control)
             }

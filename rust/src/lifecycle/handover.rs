@@ -6,14 +6,28 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use serde::{Deserialize, Serialize};
 
 use crate::config::MAX_CONFIG;
 use crate::config::Settings;
+use crate::engine::Declaration;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// The most bytes of serialised settings: 1,024 descriptors, two maps of 4 kB and six paths of 4 kB fit many times.
 const MAX_SETTINGS: usize = 256 * 1024;
 const HEADER: usize = 8;
+
+/// What stage 1 decides, beside the engine configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// What PrepareConfig set.
+    pub settings: Settings,
+    /// What the engine says of itself.
+    pub declaration: Declaration,
+    /// The engine's name in the registry.
+    pub engine_name: String,
+}
 
 /// The memory file, before it is sealed.
 pub struct HandOver(OwnedFd);
@@ -27,9 +41,9 @@ impl HandOver {
     }
 
     /// In stage 1: fills it.
-    pub fn write(&self, settings: &Settings, configuration: &[u8]) -> Result<()> {
+    pub fn write(&self, decision: &Decision, configuration: &[u8]) -> Result<()> {
         let settings =
-            serde_json::to_vec(settings).map_err(|error| Error::invalid(format!("write the plan: {error}")))?;
+            serde_json::to_vec(decision).map_err(|error| Error::invalid(format!("write the plan: {error}")))?;
         if settings.len() > MAX_SETTINGS {
             return Err(Error::invalid(format!(
                 "the settings have {} bytes; {MAX_SETTINGS} are possible",
@@ -46,7 +60,7 @@ impl HandOver {
     }
 
     /// In the starter, when stage 1 is gone: seals it, reads it and takes it apart.
-    pub fn seal_and_read(self) -> Result<(Settings, Vec<u8>)> {
+    pub fn seal_and_read(self) -> Result<(Decision, Vec<u8>)> {
         let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
         fcntl(&self.0, FcntlArg::F_ADD_SEALS(seals)).tried(|| "seal stage 1's decisions")?;
         let size = nix::sys::stat::fstat(&self.0).tried(|| "look at stage 1's decisions")?.st_size;
@@ -67,16 +81,16 @@ impl HandOver {
     }
 }
 
-fn take_apart(mut bytes: Vec<u8>) -> Result<(Settings, Vec<u8>)> {
+fn take_apart(mut bytes: Vec<u8>) -> Result<(Decision, Vec<u8>)> {
     let header: [u8; HEADER] =
         bytes.get(..HEADER).and_then(|header| header.try_into().ok()).ok_or_else(|| odd("its header"))?;
     let length = usize::try_from(u64::from_le_bytes(header)).map_err(|_| odd("its header"))?;
     let end = HEADER.checked_add(length).filter(|end| length <= MAX_SETTINGS && *end <= bytes.len());
     let end = end.ok_or_else(|| odd("its header"))?;
-    let settings = serde_json::from_slice(&bytes[HEADER..end])
+    let decision = serde_json::from_slice(&bytes[HEADER..end])
         .map_err(|error| Error::new(ErrorKind::Protocol, format!("read stage 1's decisions: {error}")))?;
     bytes.drain(..end);
-    Ok((settings, bytes))
+    Ok((decision, bytes))
 }
 
 fn odd(what: &str) -> Error {
@@ -91,16 +105,19 @@ mod tests {
     fn what_stage_1_wrote_comes_out_and_is_sealed() {
         let handover = HandOver::new().expect("memory file");
         let settings = Settings { no_new_privs: true, kept_fds: vec![5], ..Settings::default() };
-        handover.write(&settings, b"{\"engineName\":\"x\"}").expect("write");
+        let decision = Decision { settings, declaration: Declaration::default(), engine_name: "x".into() };
+        handover.write(&decision, b"{\"engineName\":\"x\"}").expect("write");
         let writer = handover.0.try_clone().expect("duplicate");
         let (read, configuration) = handover.seal_and_read().expect("read");
-        assert_eq!((read, configuration.as_slice()), (settings, b"{\"engineName\":\"x\"}".as_slice()));
+        assert_eq!((read, configuration.as_slice()), (decision, b"{\"engineName\":\"x\"}".as_slice()));
         assert_eq!(nix::unistd::write(&writer, b"x"), Err(nix::errno::Errno::EPERM));
     }
 
     #[test]
     fn every_truncation_is_an_error_and_no_panic() {
-        let settings = serde_json::to_vec(&Settings::default()).expect("settings");
+        let (settings, declaration) = (Settings::default(), Declaration::default());
+        let decision = Decision { settings, declaration, engine_name: "x".into() };
+        let settings = serde_json::to_vec(&decision).expect("decision");
         let mut bytes = (settings.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&settings);
         for length in 0..bytes.len() {

@@ -17,14 +17,16 @@ use crate::lifecycle::{Start, Stop};
 use crate::namespaces;
 use crate::plan::{Flow, Plan};
 
-/// Leads the container process through its namespaces. If that ends on the way, its own report is the error; without one
-/// the starter ends with its status.
-pub fn lead(start: &Start, plan: &Plan, settings: &Settings, child: &mut Child, ends: &MasterEnds) -> Result<(), Stop> {
+/// Leads the container process through its namespaces, its id maps being written. If that ends on the way, its own report
+/// is the error; without one the starter ends with its status.
+pub fn lead(start: &Start, plan: &Plan, child: &mut Child, ends: &MasterEnds) -> Result<(), Stop> {
     let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
-    let led = maps(plan, settings, child, ends)
-        .map_err(Stop::from)
-        .and_then(|()| ready(start, child, ends, limit))
+    let led = ready(start, child, ends, limit)
         .and_then(|()| if plan.propagate_to_master { share_mounts(child, ends).map_err(Stop::from) } else { Ok(()) });
+    explained(led, child, ends)
+}
+
+fn explained(led: Result<(), Stop>, child: &mut Child, ends: &MasterEnds) -> Result<(), Stop> {
     match led {
         Err(Stop::Failed { error, .. }) if error.kind() == ErrorKind::PeerDied => Err(reported(child, ends)?),
         led => led,
@@ -38,6 +40,12 @@ fn reported(child: &mut Child, ends: &MasterEnds) -> Result<Stop> {
         Some(FromContainer::Failed(report)) => Stop::from(Error::from(report)),
         _ => Stop::Ended(status),
     })
+}
+
+/// Writes the id maps of a new user namespace, says so, and in the hybrid flow without setuid joins it.
+pub fn write_maps(plan: &Plan, settings: &Settings, child: &mut Child, ends: &MasterEnds) -> Result<(), Stop> {
+    let written = maps(plan, settings, child, ends).map_err(Stop::from);
+    explained(written, child, ends)
 }
 
 fn maps(plan: &Plan, settings: &Settings, child: &Child, ends: &MasterEnds) -> Result<()> {

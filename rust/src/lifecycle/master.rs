@@ -33,6 +33,7 @@ mod started;
 mod starting;
 
 use activity::Activity;
+pub use forward::forward_signals;
 use started::Words;
 use starting::{Progress, Starting};
 
@@ -71,9 +72,6 @@ pub fn run(master: Master<'_>) -> Result<WaitStatus, Stop> {
         queue,
         threads: None,
     };
-    if run.plan.join_only {
-        return run.watch_joined();
-    }
     let decided = run.decide();
     run.conclude(decided)
 }
@@ -177,7 +175,7 @@ impl Run<'_> {
                 ));
             }
             if ready[1] {
-                self.forward_signals()?;
+                forward_signals(&self.queue, &self.child)?;
             }
             if ready.get(2) == Some(&true) {
                 starting.advance()?;
@@ -296,19 +294,6 @@ impl Run<'_> {
         match self.words.take() {
             Some(FromContainer::Failed(report)) => error.because(Error::from(report)),
             _ => error,
-        }
-    }
-
-    /// Joining: no engine here; privileges dropped for good, signals passed on, the process's end is the run's.
-    fn watch_joined(&mut self) -> Result<WaitStatus, Stop> {
-        crate::privileges::drop_for_good()?;
-        loop {
-            let ready = sys::event::wait_readable(&[self.child.as_fd(), self.queue.as_fd()], None)?;
-            if ready[0] {
-                let status = self.child.wait()?;
-                return Ok(self.reported(status));
-            }
-            self.forward_signals()?;
         }
     }
 }

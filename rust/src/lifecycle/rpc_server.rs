@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
 
-use crate::engine::{Engine, WaitStatus, lock};
+use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gob::Limits;
 use crate::lifecycle::child::{self, Child, Forked, not_cloned};
@@ -40,20 +40,19 @@ pub fn wait(mut server: Child, control: &Channel<FromContainer, ToContainer>) ->
 }
 
 /// The whole life of the server.
-pub fn live(engine: &Engine, connection: UnixStream, control: &Channel<FromContainer, ToContainer>) -> ! {
-    match serve(engine, connection) {
+pub fn live(engine_name: &str, connection: UnixStream, control: &Channel<FromContainer, ToContainer>) -> ! {
+    match serve(engine_name, connection) {
         Ok(()) => end(0),
         Err(error) => fail(control, &error.during("serve RPC requests")),
     }
 }
 
-fn serve(engine: &Engine, connection: UnixStream) -> Result<()> {
+fn serve(engine_name: &str, connection: UnixStream) -> Result<()> {
     privileges::arm_death_signal(Signal::KILL)?;
     // Should the container process have died before this was armed, then because master did, and the connection ends.
     trace::step(Step::RpcServer);
-    let name = lock(&engine.common).engine_name.clone();
-    let own = registry::rpc_methods(&name).map(|methods| MethodSet::clone(&methods)).unwrap_or_default();
-    let service = Service::new(&name, own, rpc::builtin::methods(&rpc::builtin::Options::default()));
+    let own = registry::rpc_methods(engine_name).map(|methods| MethodSet::clone(&methods)).unwrap_or_default();
+    let service = Service::new(engine_name, own, rpc::builtin::methods(&rpc::builtin::Options::default()));
     let mut recorder = Recorder;
     let observer: Option<&mut dyn Observer> = if trace::is_on() { Some(&mut recorder) } else { None };
     rpc::server::serve_observed(connection, &service, &Limits::default(), observer)

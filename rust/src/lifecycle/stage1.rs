@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
 use crate::lifecycle::child::{Child, Forked, fork, not_cloned, tie_to_parent};
-use crate::lifecycle::handover::HandOver;
+use crate::lifecycle::handover::{Decision, HandOver};
 use crate::lifecycle::messages::{Channel, FromStage1, MESSAGE_FDS, Received, Report, ToHostProcess, channel};
 use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::{Start, Stop, call};
@@ -29,8 +29,10 @@ pub struct Decided {
     pub plan: Plan,
     /// What it was made from.
     pub settings: Settings,
-    /// The engine with the configuration as PrepareConfig left it: what master, RPC server and stage 2 see.
-    pub engine: Engine,
+    /// The engine's name in the registry.
+    pub engine_name: String,
+    /// The engine configuration as PrepareConfig left it: what master, RPC server and stage 2 see.
+    pub configuration: Vec<u8>,
     /// The descriptors that came along, with the numbers that they had there.
     pub descriptors: Vec<(RawFd, OwnedFd)>,
 }
@@ -83,10 +85,10 @@ fn decide(
     if status != WaitStatus::exit(0) {
         return Err(silent_end(status));
     }
-    let (settings, configuration) = handover.seal_and_read()?;
-    let engine = registry::get(&configuration)?;
-    let plan = Plan::make(&settings, &start.facts, &engine.operations.declaration())?;
-    Ok(Decided { plan, settings, engine, descriptors })
+    let (decision, configuration) = handover.seal_and_read()?;
+    let Decision { settings, declaration, engine_name } = decision;
+    let plan = Plan::make(&settings, &start.facts, &declaration)?;
+    Ok(Decided { plan, settings, engine_name, configuration, descriptors })
 }
 
 fn silent_end(status: WaitStatus) -> Stop {
@@ -136,9 +138,9 @@ fn decide_and_tell(
     channel: &Channel<FromStage1, ToHostProcess>,
     handover: &HandOver,
 ) -> i32 {
-    let prepared = prepare(start, engine).and_then(|(settings, configuration)| {
-        handover.write(&settings, &configuration)?;
-        tell_descriptors(channel, &settings)
+    let prepared = prepare(start, engine).and_then(|(decision, configuration)| {
+        handover.write(&decision, &configuration)?;
+        tell_descriptors(channel, &decision.settings)
     });
     match prepared {
         Ok(()) => 0,
@@ -152,7 +154,7 @@ fn decide_and_tell(
     }
 }
 
-fn prepare(start: &Start, engine: &Engine) -> Result<(Settings, Vec<u8>)> {
+fn prepare(start: &Start, engine: &Engine) -> Result<(Decision, Vec<u8>)> {
     let journal = start.journal.as_ref().map(|journal| journal.share()).transpose()?;
     let facts = config::Facts { is_suid: start.facts.setuid };
     let mut config = StarterConfig::new(facts, start.configuration.clone(), journal);
@@ -162,9 +164,11 @@ fn prepare(start: &Start, engine: &Engine) -> Result<(Settings, Vec<u8>)> {
         log::warning(format_args!("{warning}"));
     }
     // Refused here first, while PrepareConfig's own clean-up can still be called.
-    Plan::make(&settings, &start.facts, &engine.operations.declaration())?;
-    let configuration = lock(&engine.common).encode()?;
-    Ok((settings, configuration))
+    let declaration = engine.operations.declaration();
+    Plan::make(&settings, &start.facts, &declaration)?;
+    let common = lock(&engine.common);
+    let configuration = common.encode()?;
+    Ok((Decision { settings, declaration, engine_name: common.engine_name.clone() }, configuration))
 }
 
 fn clean_up(start: &Start, engine: &Engine) {

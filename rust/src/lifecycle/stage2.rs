@@ -48,7 +48,8 @@ fn end_shim(control: &Channel<FromContainer, ToContainer>, status: WaitStatus) -
 }
 
 fn start(plan: &Plan, engine: &Engine, master: &mut MasterConnection) -> Result<WaitStatus> {
-    privileges::apply(&plan.container).map_err(|error| error.during("apply the container's privileges"))?;
+    privileges::apply(&plan.container, plan.facts.known_capabilities)
+        .map_err(|error| error.during("apply the container's privileges"))?;
     privileges::arm_death_signal(Signal::KILL)?;
     trace::step(Step::Stage2);
     contract::check(plan, Role::Stage2, Callback::StartProcess)?;

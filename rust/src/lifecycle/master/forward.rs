@@ -8,32 +8,32 @@
 //! | CHLD, URG, TTIN, TTOU, PIPE, CONT | nothing: they are about master itself |
 //! | every other, TERM and INT among them | passed on, once each |
 
+use std::os::fd::OwnedFd;
+
 use rustix::process::Signal;
 
-use super::Run;
 use crate::error::{Result, Tried};
 use crate::ffi::sys;
+use crate::lifecycle::child::Child;
 
 const OWN: [i32; 6] = [libc::SIGCHLD, libc::SIGURG, libc::SIGTTIN, libc::SIGTTOU, libc::SIGPIPE, libc::SIGCONT];
 const FROM_TERMINAL: [i32; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGWINCH];
 
-impl Run<'_> {
-    /// Empties the queue.
-    pub(super) fn forward_signals(&self) -> Result<()> {
-        while let Some(signal) = sys::signal::read(&self.queue)? {
-            let number = signal.number;
-            if number == libc::SIGTSTP {
-                self.stop_like_a_job()?;
-            } else if !(OWN.contains(&number) || signal.from_kernel && FROM_TERMINAL.contains(&number)) {
-                sys::process::send_signal(&self.child, number)?;
-            }
+/// Empties the queue.
+pub fn forward_signals(queue: &OwnedFd, container: &Child) -> Result<()> {
+    while let Some(signal) = sys::signal::read(queue)? {
+        let number = signal.number;
+        if number == libc::SIGTSTP {
+            stop_like_a_job(container)?;
+        } else if !(OWN.contains(&number) || signal.from_kernel && FROM_TERMINAL.contains(&number)) {
+            sys::process::send_signal(&**container, number)?;
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    fn stop_like_a_job(&self) -> Result<()> {
-        self.child.signal(Signal::STOP)?;
-        rustix::process::kill_process(rustix::process::getpid(), Signal::STOP).tried(|| "stop master")?;
-        self.child.signal(Signal::CONT)
-    }
+fn stop_like_a_job(container: &Child) -> Result<()> {
+    container.signal(Signal::STOP)?;
+    rustix::process::kill_process(rustix::process::getpid(), Signal::STOP).tried(|| "stop master")?;
+    container.signal(Signal::CONT)
 }

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! master when a running container is joined: no engine, no RPC server; the real user's privileges for good; signals passed
+//! on; ends as the process that joined.
+
+use std::os::fd::AsFd;
+
+use crate::engine::WaitStatus;
+use crate::error::Error;
+use crate::ffi::sys;
+use crate::lifecycle::Stop;
+use crate::lifecycle::child::Child;
+use crate::lifecycle::container::MasterEnds;
+use crate::lifecycle::master::forward_signals;
+use crate::lifecycle::messages::FromContainer;
+use crate::lifecycle::roles::{Role, Step};
+use crate::{log, privileges, trace};
+
+/// Waits for the end of the process that joined.
+pub fn watch(mut child: Child, ends: &MasterEnds) -> Result<WaitStatus, Stop> {
+    trace::enter(Role::Master, None);
+    trace::step(Step::Master);
+    privileges::drop_for_good()?;
+    let queue = sys::signal::queue()?;
+    loop {
+        let ready = sys::event::wait_readable(&[child.as_fd(), queue.as_fd()], None)?;
+        if ready[0] {
+            let status = child.wait()?;
+            return Ok(match ends.control.pending() {
+                Some(FromContainer::Killed(signal)) => WaitStatus::killed(signal),
+                Some(FromContainer::Failed(report)) => {
+                    log::error(&Error::from(report));
+                    status
+                }
+                None => status,
+            });
+        }
+        forward_signals(&queue, &child)?;
+    }
+}
