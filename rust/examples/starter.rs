@@ -20,6 +20,7 @@ use pinion::engine::{
     Signals, WaitStatus, lock,
 };
 use pinion::lifecycle::journal::Entry;
+use pinion::lifecycle::roles::Role;
 use pinion::rpc::builtin::hostname::HostnameArgs;
 use pinion::rpc::client::Client;
 use pinion::{Error, lifecycle, log, registry};
@@ -43,7 +44,8 @@ struct Config {
     log: String,
     /// Set by PrepareConfig: every later process must see it.
     prepared: bool,
-    /// Callbacks that fail, by `error`, `panic`, `hang` or `kill` (of the process by itself).
+    /// Callbacks that fail, by `error`, `panic`, `hang` or `kill` (of the process by itself; `kill first` spares the spare).
+    /// CreateContainer can also `disconnect` and hang.
     fail: BTreeMap<String, String>,
     /// Whether PreStartProcess is declared; StartProcess then writes its byte.
     pre_start: bool,
@@ -114,7 +116,8 @@ impl Probe {
             Some("hang") => loop {
                 std::thread::park();
             },
-            Some("kill") => {
+            Some("kill first") if pinion::trace::role() == Role::CleanupSpare => Ok(()),
+            Some("kill" | "kill first") => {
                 nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?;
                 // The first process of a PID namespace survives its own signals: whoever reads the record kills it.
                 pinion::trace::event("fault", || serde_json::json!({}));
@@ -206,7 +209,13 @@ impl Operations for Probe {
 
     fn create_container(&self, _: &Context, container: Pid, rpc: UnixStream) -> CallbackResult {
         self.enter("CreateContainer", &format!("container={container}"))?;
-        let hostname = self.config().hostname;
+        let Config { hostname, fail, .. } = self.config();
+        if fail.get("CreateContainer").is_some_and(|how| how == "disconnect") {
+            drop(rpc);
+            loop {
+                std::thread::park();
+            }
+        }
         if !hostname.is_empty() {
             let mut client = Client::new(rpc, "probe");
             client.call::<_, i64>("SetHostname", &HostnameArgs { hostname: hostname.into() })?;

@@ -184,6 +184,46 @@ fn inside_every_callback() {
     run_all(&cases);
 }
 
+/// The connection's end alone does not let the container go on: CreateContainer has to succeed.
+#[test]
+fn after_create_container_has_disconnected() {
+    let flows = flows();
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for flow in &flows {
+        let case = move |starter: &Starter| {
+            let running = flow.launch(starter, SHORT, &json!({ "CreateContainer": "disconnect" })).spawn();
+            running.until("the server's end", |event| event["event"] == "child" && event["of"] == "rpc-server");
+            running.kill("master");
+            Expected { cleanups: 1..=1, ran_on: false, exec: Some(-9) }.compare(&running.wait())
+        };
+        cases.push((format!("{}: master killed after it has disconnected", flow.name), Box::new(case)));
+    }
+    run_all(&cases);
+}
+
+#[test]
+fn cleanup_host_inside_its_callback() {
+    let flows = flows();
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for flow in &flows {
+        for (name, exit) in [("on master's word", CODE), ("after master's death", -9)] {
+            let case = move |starter: &Starter| {
+                let by_word = exit == CODE;
+                let script = if by_word { SHORT } else { LONG };
+                let running = flow.launch(starter, script, &json!({ "CleanupHost": "kill first" })).spawn();
+                if !by_word {
+                    observer::until_it_ran(&running);
+                    running.kill("master");
+                }
+                // The spare runs it again, to its end.
+                Expected { cleanups: 2..=2, ran_on: by_word, exec: Some(exit) }.compare(&running.wait())
+            };
+            cases.push((format!("{}: killed in CleanupHost {name}", flow.name), Box::new(case)));
+        }
+    }
+    run_all(&cases);
+}
+
 /// Kills one of `running`'s processes, or two.
 type Attack = fn(&Running);
 
