@@ -65,7 +65,7 @@ impl Case {
 
     /// Under conditions of c-tests/under.c.
     fn under(mut self, conditions: &[&str]) -> Self {
-        self.under = vec![under().to_str().expect("UTF-8").to_owned()];
+        self.under = vec!["$UNDER".to_owned()];
         self.under.extend(conditions.iter().map(|condition| (*condition).to_owned()));
         self.under.push("--".into());
         self
@@ -96,7 +96,8 @@ impl Case {
         launch.post_start_host = true;
         launch.cleanup_host = true;
         let folder = launch.folder().to_str().expect("UTF-8").to_owned();
-        launch.under = self.under.iter().map(|word| word.replace("$DIR", &folder)).collect();
+        let under = under(starter);
+        launch.under = self.under.iter().map(|word| word.replace("$DIR", &folder).replace("$UNDER", &under)).collect();
         (self.prepare)(&mut launch);
         let run = launch.run();
         self.compare(&run).map_err(|wrong| format!("{}: {wrong}\n{run}", self.name))?;
@@ -161,17 +162,26 @@ fn run_all(cases: Vec<Case>) {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// c-tests/under.c, compiled.
-fn under() -> &'static Path {
-    static PROGRAM: OnceLock<(PathBuf, tempfile::TempDir)> = OnceLock::new();
-    let (program, _) = PROGRAM.get_or_init(|| {
-        let folder = common::shared_folder();
-        let program = folder.path().join("under");
+/// c-tests/under.c, compiled, beside the starter, where every user can execute it.
+fn under(starter: &Starter) -> String {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let compiled = PROGRAM.get_or_init(|| {
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("under-{}", nix::unistd::getuid()));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("c-tests/under.c");
+        // Under a name of its own first: another run may be executing it.
+        let fresh = program.with_extension(std::process::id().to_string());
         let mut cc = Command::new("cc");
         cc.args(["-std=c99", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-o"]);
-        assert!(cc.arg(&program).arg(source).status().expect("cc").success());
-        (program, folder)
+        assert!(cc.arg(&fresh).arg(source).status().expect("cc").success());
+        std::fs::rename(&fresh, &program).expect("rename");
+        program
     });
-    program
+    let copy = starter.program().with_file_name("under");
+    static COPYING: Mutex<()> = Mutex::new(());
+    let _one = COPYING.lock().expect("lock");
+    if !copy.exists() {
+        // By another process, so that no fork of this one has it open for writing while it is executed.
+        assert!(Command::new("cp").arg(compiled).arg(&copy).status().expect("cp").success());
+    }
+    copy.to_str().expect("UTF-8").to_owned()
 }

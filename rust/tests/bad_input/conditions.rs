@@ -52,7 +52,7 @@ fn odd_descriptors() {
 fn a_message_that_cannot_be_written_changes_no_exit_code() {
     let starter = Starter::probe();
     let mut launch = starter.launch("user", &json!({ "no such key": 1 }));
-    launch.under = vec![crate::under().to_str().expect("UTF-8").into(), "open=2:/dev/full".into(), "--".into()];
+    launch.under = vec![crate::under(&starter), "open=2:/dev/full".into(), "--".into()];
     let run = launch.run();
     assert_eq!((run.exit, run.stderr.as_str(), run.stdout.as_str()), (255, "", ""));
     run.nothing_left().unwrap_or_else(|left| panic!("{left}"));

@@ -160,7 +160,8 @@ impl Launch<'_> {
         command.envs(self.variables);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mounts = host_mounts();
-        Running { child: command.spawn().expect("spawn"), folder: self.folder, mounts }
+        let guard = Guard(Some(self.folder.path().to_owned()));
+        Running { child: command.spawn().expect("spawn"), folder: self.folder, mounts, guard }
     }
 
     /// Starts it and waits for its end.
@@ -189,6 +190,17 @@ pub struct Running {
     pub child: Child,
     folder: TempDir,
     mounts: String,
+    guard: Guard,
+}
+
+/// Kills what runs in a folder, should a test end before its run does.
+struct Guard(Option<PathBuf>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let holders = self.0.iter().flat_map(|folder| holders(folder));
+        holders.for_each(|pid| kill(i32::try_from(pid).expect("pid")));
+    }
 }
 
 impl Running {
@@ -226,7 +238,8 @@ impl Running {
     }
 
     /// Waits for its end, and for that of every process which holds its standard streams.
-    pub fn wait(self) -> Run {
+    pub fn wait(mut self) -> Run {
+        self.guard.0 = None;
         let (sender, receiver) = std::sync::mpsc::channel();
         let child = self.child;
         std::thread::spawn(move || sender.send(child.wait_with_output()));
