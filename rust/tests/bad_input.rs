@@ -11,9 +11,9 @@ mod configuration;
 #[path = "bad_input/limits.rs"]
 mod limits;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use common::{Launch, Run, Starter};
 use serde_json::{Value, json};
@@ -164,24 +164,14 @@ fn run_all(cases: Vec<Case>) {
 
 /// c-tests/under.c, compiled, beside the starter, where every user can execute it.
 fn under(starter: &Starter) -> String {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let compiled = PROGRAM.get_or_init(|| {
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("under-{}", nix::unistd::getuid()));
+    static COMPILING: Mutex<()> = Mutex::new(());
+    let program = starter.program().with_file_name("under");
+    let _one = COMPILING.lock().expect("lock");
+    if !program.exists() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("c-tests/under.c");
-        // Under a name of its own first: another run may be executing it.
-        let fresh = program.with_extension(std::process::id().to_string());
         let mut cc = Command::new("cc");
         cc.args(["-std=c99", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-o"]);
-        assert!(cc.arg(&fresh).arg(source).status().expect("cc").success());
-        std::fs::rename(&fresh, &program).expect("rename");
-        program
-    });
-    let copy = starter.program().with_file_name("under");
-    static COPYING: Mutex<()> = Mutex::new(());
-    let _one = COPYING.lock().expect("lock");
-    if !copy.exists() {
-        // By another process, so that no fork of this one has it open for writing while it is executed.
-        assert!(Command::new("cp").arg(compiled).arg(&copy).status().expect("cp").success());
+        assert!(cc.arg(&program).arg(source).status().expect("cc").success());
     }
-    copy.to_str().expect("UTF-8").to_owned()
+    program.to_str().expect("UTF-8").to_owned()
 }
