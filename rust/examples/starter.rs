@@ -251,6 +251,13 @@ impl Operations for Probe {
     }
 
     fn monitor_container(&self, container: Pid, signals: &Signals) -> CallbackResult<WaitStatus> {
+        let config = self.config();
+        if config.fail.contains_key("MonitorContainer") {
+            // The other activity comes first, so that what a scenario sees does not hang on which thread is faster.
+            while !std::fs::read_to_string(&config.log)?.contains("CreateContainer") {
+                std::thread::yield_now();
+            }
+        }
         self.enter("MonitorContainer", "")?;
         let container = nix::unistd::Pid::from_raw(container);
         loop {

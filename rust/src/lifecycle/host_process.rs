@@ -101,21 +101,14 @@ impl HostProcess {
         }
     }
 
+    /// The end of the socket on which it is told to run. Its owner stays who reaps it.
+    pub fn asker(&self) -> Result<Asker> {
+        Ok(Asker { role: self.role, channel: self.channel.share()? })
+    }
+
     /// Says 'run' and waits for the answer, at most `limit`.
     pub fn ask(&self, limit: Duration) -> Result<()> {
-        self.channel.send(&ToHostProcess::Run, &[])?;
-        let answered = sys::event::wait_readable(&[self.channel.as_fd()], Some(limit))?;
-        if !answered[0] {
-            let text = format!("wait for {}: no answer within {} ms", self.role, limit.as_millis());
-            return Err(Error::new(ErrorKind::Timeout, text));
-        }
-        match self.channel.receive()? {
-            Received::Message(FromHostProcess::Done, _) => Ok(()),
-            Received::Message(FromHostProcess::Failed(report), _) => Err(Error::from(report)),
-            Received::Closed => {
-                Err(Error::new(ErrorKind::PeerDied, format!("wait for {}: it ended without an answer", self.role)))
-            }
-        }
+        self.asker()?.ask(limit)
     }
 
     /// The descriptors behind it.
@@ -139,5 +132,30 @@ impl HostProcess {
     /// In a fork of its owner: it is that one's to reap.
     pub fn release(&mut self) {
         self.child.release();
+    }
+}
+
+/// Who tells a host process to run.
+pub struct Asker {
+    role: Role,
+    channel: Channel<ToHostProcess, FromHostProcess>,
+}
+
+impl Asker {
+    /// Says 'run' and waits for the answer, at most `limit`.
+    pub fn ask(&self, limit: Duration) -> Result<()> {
+        self.channel.send(&ToHostProcess::Run, &[])?;
+        let answered = sys::event::wait_readable(&[self.channel.as_fd()], Some(limit))?;
+        if !answered[0] {
+            let text = format!("wait for {}: no answer within {} ms", self.role, limit.as_millis());
+            return Err(Error::new(ErrorKind::Timeout, text));
+        }
+        match self.channel.receive()? {
+            Received::Message(FromHostProcess::Done, _) => Ok(()),
+            Received::Message(FromHostProcess::Failed(report), _) => Err(Error::from(report)),
+            Received::Closed => {
+                Err(Error::new(ErrorKind::PeerDied, format!("wait for {}: it ended without an answer", self.role)))
+            }
+        }
     }
 }

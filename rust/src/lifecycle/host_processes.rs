@@ -8,8 +8,9 @@ use crate::engine::WaitStatus;
 use crate::error::Result;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::cleanup_host::{self, CleanupHost};
-use crate::lifecycle::host_process::HostProcess;
+use crate::lifecycle::host_process::{Asker, HostProcess};
 use crate::lifecycle::journal::Journal;
+use crate::lifecycle::messages::ToHostProcess;
 use crate::lifecycle::roles::Step;
 use crate::lifecycle::{Start, Stop, post_start_host};
 use crate::{log, trace};
@@ -53,15 +54,17 @@ impl HostProcesses {
         self.cleanup.as_ref().map_or(Ok(()), |cleanup| cleanup.container(container))
     }
 
-    /// Hands over the post-start-host process, if there is one, to the activity that has it run.
-    pub fn take_post_start(&mut self) -> Option<HostProcess> {
-        self.post_start.take()
+    /// The means to have PostStartHost run, if that was asked for.
+    pub fn post_start(&self) -> Result<Option<Asker>> {
+        self.post_start.as_ref().map(HostProcess::asker).transpose()
     }
 
     /// The end of everything: has CleanupHost run unless stage 1 has done so, and returns what came of the run. A failure of
     /// the clean-up is printed and hides nothing.
     pub fn clean_up(mut self, outcome: Result<WaitStatus, Stop>, limit: Duration) -> Result<WaitStatus, Stop> {
         if let Some(process) = self.post_start.take() {
+            // Heard if it still waits for its word. One that is gone needs none.
+            let _ = process.tell(&ToHostProcess::StandDown, None);
             process.end(limit);
         }
         let Some(cleanup) = self.cleanup.take() else { return outcome };

@@ -152,7 +152,7 @@ impl Run<'_> {
             stream: self.ends.master.try_clone().tried(|| "share the master socket")?,
             words: Arc::clone(&self.words),
             monitor,
-            post_start_host: self.hosts.take_post_start(),
+            post_start_host: self.hosts.post_start()?,
             limit: self.limit,
             progress: if self.plan.pre_start_process { Progress::AwaitPreStart } else { Progress::AwaitStart },
         })

@@ -12,7 +12,7 @@ use crate::engine::{CallbackResult, Context, Engine, Pid, WaitStatus};
 use crate::error::Result;
 use crate::lifecycle::call;
 use crate::lifecycle::child::Watched;
-use crate::lifecycle::host_process::HostProcess;
+use crate::lifecycle::host_process::Asker;
 use crate::lifecycle::messages::{Handshake, read_byte};
 use crate::lifecycle::roles::Role;
 use crate::plan::Plan;
@@ -41,7 +41,7 @@ pub struct Starting {
     pub words: Arc<Words>,
     /// The engine's monitor, if it has one.
     pub monitor: Option<Arc<Activity<WaitStatus>>>,
-    pub post_start_host: Option<HostProcess>,
+    pub post_start_host: Option<Asker>,
     /// Of the answer of post-start-host.
     pub limit: Duration,
     pub progress: Progress,
@@ -76,10 +76,8 @@ impl Starting {
         }
         trace::message("receive", "started");
         self.progress = Progress::Over;
-        if let Some(process) = self.post_start_host.take() {
-            let result = process.ask(self.limit);
-            process.end(self.limit);
-            result.map_err(|error| error.during("host post start process failed"))?;
+        if let Some(process) = &self.post_start_host {
+            process.ask(self.limit).map_err(|error| error.during("host post start process failed"))?;
         }
         if self.context.is_cancelled() {
             return Ok(());
