@@ -211,7 +211,7 @@ impl Operations for Probe {
         self.enter("CreateContainer", &format!("container={container}"))?;
         let Config { hostname, fail, .. } = self.config();
         if fail.get("CreateContainer").is_some_and(|how| how == "disconnect") {
-            drop(rpc);
+            rpc.shutdown(std::net::Shutdown::Both)?;
             loop {
                 std::thread::park();
             }

@@ -12,6 +12,7 @@ use crate::engine::contract::Callback;
 use crate::engine::{CallbackResult, WaitStatus};
 use crate::error::{Error, Result};
 use crate::ffi::sys;
+use crate::lifecycle::child::Child;
 use crate::lifecycle::container::{Container, Side};
 use crate::lifecycle::host_processes::HostProcesses;
 use crate::lifecycle::journal::Journal;
@@ -101,7 +102,7 @@ fn lead(host: &Host) -> Result<WaitStatus, Stop> {
 
 /// Steps 6 to 17.
 fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop> {
-    let decided = stage1::run(start, &hosts.descriptors())?;
+    let mut decided = stage1::run(start, &hosts.descriptors())?;
     let plan = decided.plan;
     hygiene::descriptors(&plan.descriptors, decided.descriptors, &start.own(hosts))?;
     trace::step(Step::Descriptors);
@@ -115,6 +116,7 @@ fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop>
     let mut child = match container::clone(&plan)? {
         Side::Container => {
             let cleanup = hosts.release();
+            decided.process.iter_mut().for_each(Child::release);
             drop(ends);
             let (engine_name, configuration) = (decided.engine_name, decided.configuration);
             Container { plan, engine_name, configuration, ends: container_ends, targets, cleanup }.live()
@@ -123,6 +125,7 @@ fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop>
     };
     trace::step(Step::Container);
     drop((container_ends, targets));
+    stage1::end(&mut decided.process)?;
     namespaces::pid::leave(host_pid_namespace)?;
     hosts.container(&child)?;
     handshake::write_maps(&plan, &decided.settings, &mut child, &ends)?;

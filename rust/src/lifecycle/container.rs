@@ -63,14 +63,25 @@ pub enum Side {
     Master(Child),
 }
 
-/// Step 13, the clone: with a new PID namespace and, in the hybrid flow, a new user namespace.
+/// Step 13, the clone: with a new PID namespace, in the hybrid flow a new user namespace, and with every other new one of which
+/// nothing hangs on the order in which it is entered.
 pub fn clone(plan: &Plan) -> Result<Side> {
     let mut kinds = plan.created_by(Role::Container);
-    kinds.retain(|kind| matches!(kind, NamespaceKind::User | NamespaceKind::Pid));
+    kinds.retain(|kind| is_cloned(*kind, plan));
     let flags = u64::try_from(namespaces::flags(&kinds).bits()).unwrap_or(0);
     match fork(Role::Container, flags).map_err(|errno| not_cloned(Role::Container, &kinds, errno))? {
         Forked::Child => Ok(Side::Container),
         Forked::Parent(child) => Ok(Side::Master(child)),
+    }
+}
+
+/// Whether a new namespace comes with the clone. A mount namespace shared with master comes in two steps, and one that follows joined
+/// ones is made as their user.
+fn is_cloned(kind: NamespaceKind, plan: &Plan) -> bool {
+    match kind {
+        NamespaceKind::User | NamespaceKind::Pid => true,
+        NamespaceKind::Mount if plan.propagate_to_master => false,
+        _ => plan.joined().next().is_none(),
     }
 }
 
@@ -177,7 +188,7 @@ impl Entry<'_> {
             target.join()?;
         }
         let mut created = self.plan.created_by(Role::Container);
-        created.retain(|kind| !matches!(kind, NamespaceKind::User | NamespaceKind::Pid | NamespaceKind::Mount));
+        created.retain(|kind| *kind != NamespaceKind::Mount && !is_cloned(*kind, self.plan));
         namespaces::create(&created)?;
         if self.plan.bring_loopback && self.plan.creates(NamespaceKind::Network) {
             namespaces::network::bring_loopback_up()?;
@@ -196,7 +207,9 @@ impl Entry<'_> {
         }
         if !self.plan.propagate_to_master {
             Handshake::NamespacesReady.send(master)?;
-            namespaces::create(&[NamespaceKind::Mount])?;
+            if !is_cloned(NamespaceKind::Mount, self.plan) {
+                namespaces::create(&[NamespaceKind::Mount])?;
+            }
             return self.plan.propagation.map_or(Ok(()), namespaces::mount::set_propagation);
         }
         namespaces::create(&[NamespaceKind::Mount])?;

@@ -35,6 +35,8 @@ pub struct Decided {
     pub configuration: Vec<u8>,
     /// The descriptors that came along, with the numbers that they had there.
     pub descriptors: Vec<(RawFd, OwnedFd)>,
+    /// Stage 1 itself, if its end is still to be awaited.
+    pub process: Option<Child>,
 }
 
 /// Runs stage 1 and waits for its end. `own` are the core's descriptors, which stage 1 must not get.
@@ -61,11 +63,9 @@ fn decide(
     channel: &Channel<ToHostProcess, FromStage1>,
     handover: HandOver,
 ) -> Result<Decided, Stop> {
-    // One wake-up: what stage 1 said waits in the socket until its end.
-    start.until(&[child.as_fd()], None)?;
-    let status = child.wait()?;
     let mut descriptors = Vec::new();
     loop {
+        start.until(&[channel.as_fd()], None)?;
         match channel.receive()? {
             Received::Message(FromStage1::Planned { fds, last }, rights) => {
                 if fds.len() != rights.len() {
@@ -77,18 +77,30 @@ fn decide(
                 }
             }
             Received::Message(FromStage1::Failed { report, cleaned }, _) => {
+                child.wait()?;
                 return Err(Stop::Failed { error: Error::from(report), cleaned });
             }
-            Received::Closed => return Err(silent_end(status)),
+            Received::Closed => return Err(silent_end(child.wait()?)),
         }
-    }
-    if status != WaitStatus::exit(0) {
-        return Err(silent_end(status));
     }
     let (decision, configuration) = handover.seal_and_read()?;
     let Decision { settings, declaration, engine_name } = decision;
     let plan = Plan::make(&settings, &start.facts, &declaration)?;
-    Ok(Decided { plan, settings, engine_name, configuration, descriptors })
+    let mut process = Some(child);
+    if !descriptors.is_empty() {
+        // Its pidfd may have one of the numbers that are to be taken.
+        end(&mut process)?;
+    }
+    Ok(Decided { plan, settings, engine_name, configuration, descriptors, process })
+}
+
+/// Its end, unless that has been awaited. By its last word it has decided and is about to exit: what comes next need not wait.
+pub fn end(process: &mut Option<Child>) -> Result<(), Stop> {
+    let Some(mut process) = process.take() else { return Ok(()) };
+    match process.wait()? {
+        status if status == WaitStatus::exit(0) => Ok(()),
+        status => Err(silent_end(status)),
+    }
 }
 
 fn silent_end(status: WaitStatus) -> Stop {
