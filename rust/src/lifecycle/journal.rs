@@ -6,7 +6,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, umount2};
 use serde::{Deserialize, Serialize};
@@ -96,10 +96,20 @@ fn undo(entry: &Entry) -> Result<()> {
     match result {
         Ok(()) => Ok(()),
         Err(nix::errno::Errno::ENOENT) => Ok(()),
-        // Not mounted (any more).
-        Err(nix::errno::Errno::EINVAL) if matches!(entry, Entry::Mount(_)) => Ok(()),
+        // Not mounted, or not any more; an ordinary user hears EPERM of that too.
+        Err(nix::errno::Errno::EINVAL | nix::errno::Errno::EPERM) if matches!(entry, Entry::Mount(path) if !is_mount(path)) => {
+            Ok(())
+        }
         Err(errno) => Err(Error::system(format!("{what} {path:?}, which the journal lists"), errno as i32)),
     }
+}
+
+/// Whether something is mounted there (STATX_ATTR_MOUNT_ROOT, since Linux 5.8; before that the answer is yes).
+fn is_mount(path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let Ok(status) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) else { return false };
+    let known = StatxAttributes::from_bits_retain(status.stx_attributes_mask.bits());
+    !known.contains(StatxAttributes::MOUNT_ROOT) || status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
 }
 
 #[cfg(test)]
