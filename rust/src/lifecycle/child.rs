@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Children are owned: a child is a pidfd that kills and reaps when it goes out of scope.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -101,17 +101,22 @@ impl Watched {
         }
     }
 
+    /// Its pid in the PID namespace that /proc belongs to, which need not be the caller's: the kernel tells it of the pidfd
+    /// (pidfd_open(2)). `None` where /proc is missing or does not show the process.
+    pub fn pid_in_proc(&self) -> Option<i32> {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.pidfd.as_raw_fd())).ok()?;
+        let line = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+        line.trim().parse().ok().filter(|pid| *pid > 0)
+    }
+
     /// What the kernel notes of it until it is reaped: whether it has executed a program since it was made, and whether it
     /// is on its way out, which closes its descriptors well before it can be waited for. `None` where /proc does not say.
     pub fn has_executed_or_exits(&self) -> Option<(bool, bool)> {
         // The flags of proc_pid_stat(5).
         const EXITING: u64 = 0x4;
         const FORKED_BUT_NOT_EXECUTED: u64 = 0x40;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_pid())).ok()?;
-        let fields: Vec<&str> = stat.rsplit(") ").next()?.split(' ').collect();
-        // /proc may be that of another PID namespace, and this pid somebody else's there.
-        let is_own = fields.get(1)?.parse() == Ok(nix::unistd::getpid().as_raw());
-        let flags: u64 = fields.get(6).filter(|_| is_own)?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid_in_proc()?)).ok()?;
+        let flags: u64 = stat.rsplit(") ").next()?.split(' ').nth(6)?.parse().ok()?;
         Some((flags & FORKED_BUT_NOT_EXECUTED == 0, flags & EXITING != 0))
     }
 

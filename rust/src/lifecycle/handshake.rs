@@ -52,7 +52,7 @@ fn maps(plan: &Plan, settings: &Settings, child: &Child, ends: &MasterEnds) -> R
     if !plan.creates_user_namespace() {
         return Ok(());
     }
-    namespaces::user::write_maps(child.pid(), settings)?;
+    namespaces::user::write_maps(child, settings)?;
     Handshake::MapsWritten.send(&ends.master)?;
     if plan.flow == Flow::Hybrid && !plan.facts.setuid {
         namespaces::join(child, NamespaceKind::User, "of the container")?;

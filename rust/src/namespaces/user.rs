@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
-use rustix::process::Pid;
 
 use crate::config::idmap;
 use crate::config::settings::{IdMapping, NamespaceKind, Settings};
 use crate::error::{Error, Result, Tried};
+use crate::lifecycle::child::Watched;
 use crate::lifecycle::roles::Role;
 use crate::namespaces::{self, Target};
 use crate::plan::Plan;
@@ -28,13 +28,14 @@ pub fn enter(plan: &Plan, targets: &mut Vec<Target>) -> Result<()> {
 
 /// Writes setgroups, gid_map and uid_map of a child that the caller has not reaped, so that its pid cannot have gone to
 /// another process.
-pub fn write_maps(child: Pid, settings: &Settings) -> Result<()> {
-    let path = format!("/proc/{}", child.as_raw_pid());
+pub fn write_maps(child: &Watched, settings: &Settings) -> Result<()> {
+    let pid = child.pid_in_proc().ok_or_else(|| missing_proc("/proc", Errno::ESRCH))?;
+    let path = format!("/proc/{pid}");
     let directory = open(path.as_str(), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(|errno| missing_proc(&path, errno))?;
     if let (Some(newuidmap), Some(newgidmap)) = (&settings.newuidmap, &settings.newgidmap) {
-        run_helper(newgidmap, child, &settings.gid_mappings, "subgid")?;
-        return run_helper(newuidmap, child, &settings.uid_mappings, "subuid");
+        run_helper(newgidmap, pid, &settings.gid_mappings, "subgid")?;
+        return run_helper(newuidmap, pid, &settings.uid_mappings, "subuid");
     }
     // The kernel wants the answer to this question before an ordinary user may write a gid map (user_namespaces(7)).
     let word = if settings.allow_setgroups { "allow" } else { "deny" };
@@ -68,9 +69,9 @@ fn write_file(directory: &OwnedFd, name: &str, text: &str) -> Result<()> {
     }
 }
 
-fn run_helper(program: &str, child: Pid, mappings: &[IdMapping], file: &str) -> Result<()> {
+fn run_helper(program: &str, pid: i32, mappings: &[IdMapping], file: &str) -> Result<()> {
     let mut command = Command::new(program);
-    command.arg(child.as_raw_pid().to_string());
+    command.arg(pid.to_string());
     for mapping in mappings {
         command.args([mapping.container_id, mapping.host_id, mapping.size].map(|id| id.to_string()));
     }

@@ -66,7 +66,7 @@ impl std::fmt::Display for Plan {
             }
         )?;
         writeln!(f, "\nlauncher")?;
-        self.branch(f, Role::Starter, "")?;
+        self.branch(f, Role::Starter, "", true)?;
         writeln!(f, "\nmessages")?;
         for row in &self.messages {
             writeln!(f, "  {:>2}  {:<16} {} -> {}: {}", row.step, row.name, row.from, row.to, row.wire)?;
@@ -76,18 +76,22 @@ impl std::fmt::Display for Plan {
 }
 
 impl Plan {
-    fn branch(&self, f: &mut std::fmt::Formatter<'_>, role: Role, indent: &str) -> std::fmt::Result {
+    /// One process, what it becomes, and its children. `trunk` stands before the branches of this level.
+    fn branch(&self, f: &mut std::fmt::Formatter<'_>, role: Role, trunk: &str, last: bool) -> std::fmt::Result {
         let Some(process) = self.processes.iter().find(|process| process.role == role) else { return Ok(()) };
         let became = self.processes.iter().find(|process| process.earlier == Some(role));
-        writeln!(f, "{indent}└─ {:<16} {}", role.word(), self.passport(process))?;
+        let (corner, below) = if last { ("└─", "   ") } else { ("├─", "│  ") };
+        let width = 22usize.saturating_sub(trunk.chars().count());
+        writeln!(f, "{trunk}{corner} {:<width$} {}", role.word(), self.passport(process))?;
         if let Some(became) = became {
-            writeln!(f, "{indent}   = {:<14} {}", became.role.word(), self.passport(became))?;
+            let word = format!("= {}", became.role.word());
+            writeln!(f, "{trunk}{below}{word:<width$} {}", self.passport(became))?;
         }
         let is_parent = |parent: Role| parent == role || became.is_some_and(|became| parent == became.role);
-        for child in
-            self.processes.iter().filter(|child| child.earlier.is_none() && child.parent.is_some_and(is_parent))
-        {
-            self.branch(f, child.role, &format!("{indent}   "))?;
+        let is_child = |child: &&Process| child.earlier.is_none() && child.parent.is_some_and(is_parent);
+        let mut children = self.processes.iter().filter(is_child).peekable();
+        while let Some(child) = children.next() {
+            self.branch(f, child.role, &format!("{trunk}{below}"), children.peek().is_none())?;
         }
         Ok(())
     }
