@@ -30,6 +30,16 @@ pub fn own_capabilities() -> u64 {
     rustix::thread::capabilities(None).expect("capabilities").effective.bits()
 }
 
+/// The user id of a launch as `user`.
+pub fn own_user() -> u32 {
+    if is_root() { USER } else { nix::unistd::getuid().as_raw() }
+}
+
+/// The group id of a launch as `user`.
+pub fn own_group() -> u32 {
+    if is_root() { USER } else { nix::unistd::getgid().as_raw() }
+}
+
 /// The folder with what cargo built for this test.
 pub fn built() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_pinion")).parent().expect("folder").to_owned()
