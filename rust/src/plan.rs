@@ -247,8 +247,8 @@ impl Plan {
         matches!(self.flow, Flow::UserNamespace | Flow::Hybrid)
     }
 
-    /// The caller's user id as a new user namespace shows it; the kernel's overflow id if it is not mapped there.
-    /// `None` where it cannot be known beforehand.
+    /// The caller's user id as a new user namespace shows it. `None` where it cannot be known beforehand, and where it is not
+    /// mapped: what is seen there is the kernel's overflow id.
     pub fn mapped_uid(&self) -> Option<u32> {
         match self.flow {
             Flow::Root => Some(self.facts.uid),
@@ -257,9 +257,24 @@ impl Plan {
         }
     }
 
+    /// Whether the container process takes the new namespace's user id 0 and group id 0. In the hybrid flow the caller's own
+    /// ids may not be mapped there, and under an unmapped id the kernel makes no inode: a devpts, a device node.
+    pub fn becomes_root(&self) -> (bool, bool) {
+        let takes = |map: &[IdMapping], own| {
+            let has_root = map.iter().any(|line| line.container_id == 0);
+            self.flow == Flow::Hybrid && has_root && to_container(map, own).is_none()
+        };
+        (takes(&self.uid_map, self.facts.uid), takes(&self.gid_map, self.facts.gid))
+    }
+
+    /// The user id of the container process and of the RPC server: the mapped one, or the namespace's 0 in its place.
+    pub fn container_uid(&self) -> Option<u32> {
+        if self.becomes_root().0 { Some(0) } else { self.mapped_uid() }
+    }
+
     /// The user id that the container process ends up with, where it can be known beforehand.
     pub fn target_uid(&self) -> Option<u32> {
-        let own = self.mapped_uid()?;
+        let own = self.container_uid()?;
         Some(if own == 0 { self.container.uid.unwrap_or(own) } else { own })
     }
 }

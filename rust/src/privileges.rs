@@ -56,6 +56,20 @@ pub fn drop_for_good() -> Result<()> {
     Ok(())
 }
 
+/// Takes the user id 0, the group id 0 or both of a new user namespace, in which the calling process has all capabilities.
+/// Groups stay, and so does what others may see of the process: the kernel hides one that changes its ids even from master,
+/// which has to enter its mount namespace.
+pub fn become_root_of_namespace(user: bool, group: bool) -> Result<()> {
+    let visible = rustix::process::dumpable_behavior().tried(|| "read whether the process is dumpable")?;
+    if group {
+        set_gids(0)?;
+    }
+    if user {
+        set_uids(0)?;
+    }
+    rustix::process::set_dumpable_behavior(visible).tried(|| "restore whether the process is dumpable")
+}
+
 fn set_uids(uid: u32) -> Result<()> {
     if ids().0 == [uid; 3] {
         return Ok(());

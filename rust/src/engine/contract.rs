@@ -74,6 +74,8 @@ pub enum Ids {
     RealUser,
     /// That user as the container's user namespace shows it.
     MappedUser,
+    /// The same; the namespace's root where that user is not mapped.
+    MappedUserOrRoot,
     /// The container's target ids.
     Target,
 }
@@ -121,6 +123,7 @@ pub fn privileges(flow: Flow, role: Role, no_new_privs: bool) -> Privileges {
         Role::Stage1 => row(Ids::RealUser, dropped, Some("KILL")),
         Role::PostStartHost | Role::CleanupHost | Role::CleanupSpare => row(Ids::RealUser, dropped, Some("TERM")),
         Role::Master => row(inside.0, inside.1, None),
+        Role::Container | Role::RpcServer if flow == Flow::Hybrid => row(Ids::MappedUserOrRoot, inside.1, Some("KILL")),
         Role::Container | Role::RpcServer => row(inside.0, inside.1, Some("KILL")),
         Role::Stage2 => Privileges { no_new_privs, ..row(Ids::Target, Capabilities::Configured, Some("KILL")) },
     }
@@ -133,6 +136,7 @@ pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<()> {
     let uid = match row.ids {
         Ids::RealUser => Some(plan.facts.uid),
         Ids::MappedUser => plan.mapped_uid(),
+        Ids::MappedUserOrRoot => plan.container_uid(),
         Ids::Target => plan.target_uid(),
     };
     let capabilities = match row.capabilities {

@@ -163,6 +163,7 @@ impl Entry<'_> {
         self.tie_to_master()?;
         if self.plan.creates_user_namespace() {
             Handshake::MapsWritten.expect(self.master, self.limit())?;
+            self.take_root()?;
             reopen_fuse(&self.plan.descriptors.kept)?;
         }
         self.enter_namespaces()?;
@@ -181,6 +182,17 @@ impl Entry<'_> {
             return Err(Error::new(ErrorKind::PeerDied, "start the container process: master is gone"));
         }
         Ok(())
+    }
+
+    /// Where the maps leave this process without ids of its own, it takes those of the namespace's root.
+    fn take_root(&self) -> Result<()> {
+        let (user, group) = self.plan.becomes_root();
+        if !user && !group {
+            return Ok(());
+        }
+        privileges::become_root_of_namespace(user, group)?;
+        // The kernel forgets it with a change of ids.
+        self.tie_to_master()
     }
 
     fn enter_namespaces(&self) -> Result<()> {

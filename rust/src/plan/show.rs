@@ -96,11 +96,19 @@ impl Plan {
         Ok(())
     }
 
+    /// What a user id is where there is no number to say.
+    fn no_mapped_uid(&self) -> &'static str {
+        if self.creates_user_namespace() { "uid not mapped" } else { "mapped uid" }
+    }
+
     fn passport(&self, process: &Process) -> String {
         let row = process.privileges;
+        let mapped = |uid| format!("uid {uid} (mapped)");
         let ids = match row.ids {
             Ids::RealUser => format!("uid {}", self.facts.uid),
-            Ids::MappedUser => self.mapped_uid().map_or("mapped uid".into(), |uid| format!("uid {uid} (mapped)")),
+            Ids::MappedUser => self.mapped_uid().map_or(self.no_mapped_uid().into(), mapped),
+            Ids::MappedUserOrRoot if self.becomes_root().0 => "uid 0 of its user namespace".into(),
+            Ids::MappedUserOrRoot => self.container_uid().map_or(self.no_mapped_uid().into(), mapped),
             Ids::Target => self.target_uid().map_or("target uid".into(), |uid| format!("uid {uid}")),
         };
         let capabilities = match row.capabilities {

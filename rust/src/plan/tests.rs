@@ -133,6 +133,26 @@ fn the_hybrid_flow_leaves_the_user_namespace_to_the_clone() {
 }
 
 #[test]
+fn who_is_not_mapped_takes_the_namespaces_root_in_the_container() {
+    let ranges = |container_id| vec![IdMapping { container_id, host_id: 100_000, size: 65536 }];
+    let hybrid = |uids, gids| {
+        let settings = Settings { hybrid: true, uid_mappings: uids, gid_mappings: gids, ..rootless() };
+        plan(&settings, &root())
+    };
+    let unmapped = hybrid(ranges(0), ranges(0));
+    assert_eq!((unmapped.becomes_root(), unmapped.mapped_uid()), ((true, true), None));
+    assert_eq!((unmapped.container_uid(), unmapped.target_uid()), (Some(0), Some(0)));
+    let text = unmapped.to_string();
+    assert!(text.contains("uid 0 of its user namespace") && text.contains("uid not mapped"), "{text}");
+    let target = Settings { target_uid: Some(5), hybrid: true, uid_mappings: ranges(0), ..rootless() };
+    assert_eq!(plan(&target, &root()).target_uid(), Some(5));
+    assert_eq!(hybrid(ranges(0), one(7, 0)).becomes_root(), (true, false));
+    assert_eq!(hybrid(ranges(1), ranges(1)).becomes_root(), (false, false));
+    assert_eq!(hybrid(one(0, 0), one(0, 0)).becomes_root(), (false, false));
+    assert_eq!(plan(&rootless(), &user()).becomes_root(), (false, false));
+}
+
+#[test]
 fn a_plan_is_valid_json_and_a_readable_tree() {
     let plan = plan(&rootless(), &user());
     let json: serde_json::Value = serde_json::to_value(&plan).expect("json");
