@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Who the container's program is: its ids, the id maps of a new user namespace, and who writes them.
 
+use std::collections::BTreeSet;
+
 use oci_spec::runtime::{LinuxIdMapping, User};
 
 use crate::config::settings::IdMapping;
@@ -85,8 +87,10 @@ impl Identity {
         gids.extend(user.and_then(|user| user.additional_gids().as_deref()).unwrap_or_default());
         let uid = user.map_or(0, User::uid);
         let maps = who_maps(caller, namespace, &uid_mappings, &gid_mappings)?;
-        let identity = Identity { maps, uid_mappings, gid_mappings, uid, gids };
+        let mut identity = Identity { maps, uid_mappings, gid_mappings, uid, gids };
         identity.check_ids(caller, namespace)?;
+        let mut known = BTreeSet::new();
+        identity.gids.retain(|gid| known.insert(*gid));
         Ok(identity)
     }
 
@@ -227,8 +231,13 @@ mod tests {
         assert_eq!(maps(USER, range(), range()), Maps::Helpers);
         assert_eq!(maps(USER, own(), range()), Maps::Helpers);
         assert_eq!(maps(ROOT, range(), range()), Maps::Root);
-        let host =
-            decide(ROOT, UserNamespace::Host, json!({"uid": 5, "gid": 6, "additionalGids": [7]}), json!([]), json!([]));
+        let host = decide(
+            ROOT,
+            UserNamespace::Host,
+            json!({"uid": 5, "gid": 6, "additionalGids": [7, 6, 7]}),
+            json!([]),
+            json!([]),
+        );
         let host = host.expect("identity");
         assert_eq!((host.maps, host.uid, host.gids), (Maps::None, 5, vec![6, 7]));
     }
