@@ -7,6 +7,7 @@ pub mod entry;
 pub mod environ;
 pub mod event;
 pub mod inherited;
+pub mod keyring;
 pub mod mount;
 pub mod process;
 pub mod signal;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The container's program: how it is described, and the last steps before it runs.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{BorrowedFd, RawFd};
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::in_root::kind;
 use super::spec;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::ffi::sys::descriptor;
+use crate::ffi::sys::{descriptor, keyring};
 
 /// Where a program is looked for when the container's environment has no PATH.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -59,7 +60,7 @@ impl Process {
         if args.first().is_none_or(String::is_empty) {
             return Err(Error::invalid("process.args: no program is given"));
         }
-        let env = spec.env.clone().unwrap_or_default();
+        let mut env = spec.env.clone().unwrap_or_default();
         for (index, text) in args.iter().enumerate() {
             no_nul(text, || format!("process.args[{index}]"))?;
         }
@@ -69,6 +70,7 @@ impl Process {
                 return Err(Error::invalid(format!("process.env[{index}]: {text:?} is not NAME=VALUE")));
             }
         }
+        last_of_each_name(&mut env);
         let umask = spec.user.as_ref().and_then(|user| user.umask());
         if let Some(umask) = umask.filter(|umask| *umask > 0o777) {
             return Err(Error::invalid(format!("process.user.umask: {umask} is more than 511 (octal 777)")));
@@ -96,6 +98,7 @@ impl Process {
     pub fn execute(&self) -> Result<Infallible> {
         check_working_directory()?;
         self.close_descriptors()?;
+        leave_callers_keyring()?;
         if let Some(umask) = self.umask {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
         }
@@ -136,6 +139,22 @@ impl Process {
             }
         }
         Ok(())
+    }
+}
+
+/// The caller's session keyring holds keys of the host, and whoever has it may use them. Without keyrings in the kernel
+/// there are none to use; nor with a filter that forbids the call, which the program has too.
+fn leave_callers_keyring() -> Result<()> {
+    match keyring::join_new_session() {
+        Ok(()) | Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
+        Err(errno) => {
+            let error = Error::system("make a session keyring", errno as i32);
+            Err(if errno == Errno::EDQUOT {
+                error.with_help("the sysctls kernel.keys.maxkeys and kernel.keys.maxbytes limit what a user may have")
+            } else {
+                error
+            })
+        }
     }
 }
 
@@ -182,6 +201,15 @@ pub(super) fn no_nul(text: &str, what: impl FnOnce() -> String) -> Result<()> {
         return Err(Error::invalid(format!("{}: has a NUL byte", what())));
     }
     Ok(())
+}
+
+/// Of several variables with one name the last one counts, as with runc and crun; left to the program, to most of them the
+/// first one would.
+fn last_of_each_name(env: &mut Vec<String>) {
+    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    let mut later = BTreeSet::new();
+    let mut kept: Vec<bool> = env.iter().rev().map(|entry| later.insert(name(entry))).collect();
+    env.retain(|_| kept.pop().unwrap_or(true));
 }
 
 fn limits(spec: &[PosixRlimit]) -> Result<Vec<Limit>> {
@@ -267,6 +295,13 @@ mod tests {
         assert_eq!(found("./sh", "/bin"), ["./sh"]);
         assert_eq!(search_path(&["A=1".into(), "PATH=/a".into(), "PATH=/b".into()]), "/a");
         assert_eq!(search_path(&[]), DEFAULT_PATH);
+    }
+
+    #[test]
+    fn the_last_variable_of_a_name_counts() {
+        let env = json!(["A=1", "B=", "A=2", "PATH=/x", "AB=3", "A=4=5"]);
+        let process = process(json!({"cwd": "/", "args": ["a"], "env": env})).expect("process");
+        assert_eq!(process.env, ["B=", "PATH=/x", "AB=3", "A=4=5"]);
     }
 
     #[test]
