@@ -7,7 +7,7 @@ RELEASE = target/release
 TESTS = $(CARGO) test --features _fault
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-rust test-scenarios test-differential test-killed lint bench bench-start bench-memory clean
+.PHONY: probe help setup build run test test-rust test-scenarios test-differential test-killed lint bench bench-start bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -28,16 +28,20 @@ run: build ## start a container and let it show itself
 test: setup ## everything: unit, differential, scenarios, kill points, the programs
 	@.ci/test
 
+# `cargo test --test NAME` alone would take the example starter as it is.
+probe:
+	@$(CARGO) build --quiet --examples --features _fault
+
 test-rust: ## unit tests and the tests of the programs
 	$(TESTS)
 
-test-scenarios: ## the scenarios against the Rust starter, or the one that PINION_TEST_STARTER names
+test-scenarios: probe ## the scenarios against the Rust starter, or the one that PINION_TEST_STARTER names
 	$(TESTS) --test scenarios -- --nocapture
 
 test-differential: ## bundles under crun and under pinion, compared
 	$(TESTS) --test differential -- --nocapture
 
-test-killed: ## every process killed at every point: nothing may be left
+test-killed: probe ## every process killed at every point: nothing may be left
 	$(TESTS) --test killed -- --nocapture
 
 lint: ## rustfmt, clippy with warnings denied, no unsafe code outside its room

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use crate::error::{Error, Result};
-use crate::{engines, lifecycle, log, plan};
+use crate::{engines, lifecycle, log};
 use arguments::{Parsed, Request};
 
 /// Runs the command with the arguments of this process; returns its exit code where nothing was executed in its place.
@@ -37,7 +37,7 @@ fn command(arguments: Vec<OsString>) -> Result<i32> {
         Parsed::Request(Request::Run(asked)) => run::run(asked),
         Parsed::Request(Request::Plan(asked)) => {
             engines::oci::register()?;
-            print(&plan::explain(&container::document(&asked.container)?, asked.json)?)
+            print(&lifecycle::explain::explain(&container::document(&asked.container)?, asked.json)?)
         }
     }
 }

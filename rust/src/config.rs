@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::engine::common::MAX_CONFIG;
 use crate::engine::common::encode;
 use crate::engine::{Pid, json};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,9 +15,6 @@ pub mod names;
 pub mod settings;
 
 pub use settings::{IdMapping, NamespaceKind, Settings, Timeouts};
-
-/// The largest engine configuration, in bytes.
-pub const MAX_CONFIG: usize = 64 << 20;
 
 /// How many descriptors may survive stage 1.
 pub const MAX_KEPT: usize = 1024;

@@ -167,13 +167,6 @@ impl MasterConnection {
     pub fn close(&mut self) {
         self.0 = None;
     }
-
-    /// Says that StartProcess failed. Nothing is left to do where that cannot be said.
-    pub(crate) fn fail(&self) {
-        if let Some(stream) = &self.0 {
-            let _ = crate::lifecycle::messages::Handshake::StartFailed.send(stream);
-        }
-    }
 }
 
 /// Tells a callback that its result is no longer wanted.

@@ -21,9 +21,12 @@ use crate::plan::Facts;
 use crate::privileges::Credentials;
 use crate::{launch, log, namespaces, privileges, registry, trace};
 
+pub mod check;
 pub mod child;
 pub mod cleanup_host;
 pub mod container;
+pub mod ending;
+pub mod explain;
 pub mod fault;
 pub mod handover;
 pub mod handshake;
@@ -167,16 +170,10 @@ impl Start {
             trace::start(launch::parse_descriptor(launch::RECORD_FD, &record)?)?;
         }
         registry::begin();
-        let credentials = Credentials::read()?;
         let facts = Facts {
-            setuid: sys::process::is_secure_execution(),
-            uid: credentials.uid[0],
-            gid: credentials.gid[0],
-            effective: credentials.effective,
-            permitted: credentials.permitted,
-            known_capabilities: privileges::known_capabilities()?,
             post_start_host: std::env::var_os(launch::POST_START_HOST).is_some(),
             cleanup_host: std::env::var_os(launch::CLEANUP_HOST).is_some(),
+            ..facts()?
         };
         trace::step(Step::Facts);
         Ok(Start {
@@ -216,6 +213,21 @@ impl Start {
         own.extend(trace::descriptor());
         own
     }
+}
+
+/// What the calling process knows by itself. Nothing has been asked for on the host.
+fn facts() -> Result<Facts> {
+    let credentials = Credentials::read()?;
+    Ok(Facts {
+        setuid: sys::process::is_secure_execution(),
+        uid: credentials.uid[0],
+        gid: credentials.gid[0],
+        effective: credentials.effective,
+        permitted: credentials.permitted,
+        known_capabilities: privileges::known_capabilities()?,
+        post_start_host: false,
+        cleanup_host: false,
+    })
 }
 
 /// Calls a callback: its error keeps its identity, a panic becomes an error.

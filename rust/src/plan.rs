@@ -9,17 +9,16 @@
 use serde::Serialize;
 
 use crate::config::settings::{IdMapping, NamespaceKind, Propagation, Settings, Timeouts};
+pub use crate::engine::contract::Flow;
 use crate::engine::contract::{self, Callback, Privileges};
 use crate::engine::{Declaration, Monitor};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::messages::{self, Row};
+use crate::lifecycle::messages::{self, Condition, Row};
 use crate::lifecycle::roles::Role;
 use crate::privileges::ContainerPrivileges;
 
 mod refuse;
-pub mod show;
-
-pub use show::explain;
+mod show;
 
 /// What a process knows by itself, before stage 1 said anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -40,32 +39,6 @@ pub struct Facts {
     pub post_start_host: bool,
     /// Whether the launcher asked for the cleanup-host process.
     pub cleanup_host: bool,
-}
-
-/// Which way a start takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Flow {
-    /// Real root, no user namespace.
-    Root,
-    /// Master and container share a new user namespace.
-    UserNamespace,
-    /// The container alone is cloned into a new user namespace, whose maps master writes from the host before it joins.
-    Hybrid,
-    /// A user namespace that exists already.
-    JoinUserNamespace,
-}
-
-impl Flow {
-    /// In words for people.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Flow::Root => "root, no user namespace",
-            Flow::UserNamespace => "new user namespace, shared by master and container",
-            Flow::Hybrid => "new user namespace of the container, maps written from the host (fakeroot)",
-            Flow::JoinUserNamespace => "user namespace of a running container",
-        }
-    }
 }
 
 /// What happens to one kind of namespace.
@@ -218,7 +191,17 @@ impl Plan {
 
     fn sends(&self, row: &Row) -> bool {
         let exists = |role: Role| self.processes.iter().any(|process| process.role == role);
-        exists(row.from) && exists(row.to) && row.condition.holds(self)
+        exists(row.from) && exists(row.to) && self.meets(row.condition)
+    }
+
+    fn meets(&self, condition: Condition) -> bool {
+        match condition {
+            Condition::Always | Condition::Failure => true,
+            Condition::NewUserNamespace => self.creates_user_namespace(),
+            Condition::Creation => !self.join_only,
+            Condition::Propagation => self.propagate_to_master && self.creates(NamespaceKind::Mount),
+            Condition::PreStartProcess => self.pre_start_process && !self.join_only,
+        }
     }
 
     /// The row of a process of this run.

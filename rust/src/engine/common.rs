@@ -8,11 +8,13 @@ use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::config::MAX_CONFIG;
 use crate::engine::json::tree::Tree;
 use crate::engine::json::{self, Item, Scanner, Span, Token};
 use crate::engine::lock;
 use crate::error::{Error, Result};
+
+/// The largest engine configuration, in bytes.
+pub const MAX_CONFIG: usize = 64 << 20;
 
 /// An engine's own configuration object, filled from JSON and written back to it.
 pub trait EngineConfig: Send + Sync {

@@ -1,12 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The privileges of every process, as data: applied, checked before a callback is called, and printed by `pinion plan`.
+//! The privileges of every process, as data: applied, compared with the kernel's answer before a callback is called
+//! (`lifecycle/check.rs`), and printed by `pinion plan`.
 
 use serde::Serialize;
 
-use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::roles::Role;
-use crate::plan::{Flow, Plan};
-use crate::privileges::Credentials;
+
+/// Which way a start takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flow {
+    /// Real root, no user namespace.
+    Root,
+    /// Master and container share a new user namespace.
+    UserNamespace,
+    /// The container alone is cloned into a new user namespace, whose maps master writes from the host before it joins.
+    Hybrid,
+    /// A user namespace that exists already.
+    JoinUserNamespace,
+}
+
+impl Flow {
+    /// In words for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Flow::Root => "root, no user namespace",
+            Flow::UserNamespace => "new user namespace, shared by master and container",
+            Flow::Hybrid => "new user namespace of the container, maps written from the host (fakeroot)",
+            Flow::JoinUserNamespace => "user namespace of a running container",
+        }
+    }
+}
 
 /// A callback of [`Operations`](crate::engine::Operations) that a process calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -127,46 +151,4 @@ pub fn privileges(flow: Flow, role: Role, no_new_privs: bool) -> Privileges {
         Role::Container | Role::RpcServer => row(inside.0, inside.1, Some("KILL")),
         Role::Stage2 => Privileges { no_new_privs, ..row(Ids::Target, Capabilities::Configured, Some("KILL")) },
     }
-}
-
-/// Compares the kernel's answer with the row, before a callback is called.
-pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<()> {
-    let row = plan.privileges(role);
-    let is = Credentials::read()?;
-    let uid = match row.ids {
-        Ids::RealUser => Some(plan.facts.uid),
-        Ids::MappedUser => plan.mapped_uid(),
-        Ids::MappedUserOrRoot => plan.container_uid(),
-        Ids::Target => plan.target_uid(),
-    };
-    let capabilities = match row.capabilities {
-        Capabilities::None => Some((0, 0)),
-        Capabilities::Callers => Some((plan.facts.effective, plan.facts.permitted)),
-        // Which bits the kernel knows is asked once, where they are applied.
-        Capabilities::FullInNamespace => None,
-        Capabilities::Configured => {
-            let mask = plan.facts.known_capabilities;
-            Some((plan.container.capabilities.effective & mask, plan.container.capabilities.permitted & mask))
-        }
-    };
-    if let Some(uid) = uid.filter(|uid| is.uid != [*uid; 3]) {
-        return Err(mismatch(role, callback, "user ids", format!("{:?}", is.uid), format!("{:?}", [uid; 3])));
-    }
-    match capabilities {
-        Some((effective, permitted)) if (is.effective, is.permitted) != (effective, permitted) => Err(mismatch(
-            role,
-            callback,
-            "capabilities (effective, permitted)",
-            format!("{:#x}, {:#x}", is.effective, is.permitted),
-            format!("{effective:#x}, {permitted:#x}"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn mismatch(role: Role, callback: Callback, what: &str, is: String, wanted: String) -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        format!("call {} in {role}: the process's {what} are {is}, the contract says {wanted}", callback.name()),
-    )
 }

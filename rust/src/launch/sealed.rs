@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{FileType, MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
-use crate::config::MAX_CONFIG;
+use crate::engine::common::MAX_CONFIG;
 use crate::error::{Error, Result, Tried};
 
 /// What the file system of memory files says it is (statfs(2)).

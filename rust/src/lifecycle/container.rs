@@ -11,11 +11,11 @@ use rustix::process::Signal;
 
 use crate::config::settings::{NamespaceKind, Propagation};
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
 use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
 use crate::lifecycle::cleanup_host::CleanupHost;
-use crate::lifecycle::messages::{Channel, FromContainer, Handshake, Report, ToContainer, channel};
+use crate::lifecycle::ending::fail;
+use crate::lifecycle::messages::{Channel, FromContainer, Handshake, ToContainer, channel};
 use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::{rpc_server, stage2};
 use crate::namespaces::{self, Target};
@@ -134,19 +134,6 @@ impl Container {
             Err(error) => fail(&control, &error),
         }
     }
-}
-
-/// Tells master why this process, as whichever of its roles, cannot go on, and ends it. If master is gone, nobody is left to
-/// hear of it and this process is about to be killed.
-pub fn fail(control: &Channel<FromContainer, ToContainer>, error: &Error) -> ! {
-    let _ = control.send(&FromContainer::Failed(Report::from(error)), &[]);
-    end(255)
-}
-
-/// Ends the calling process.
-pub fn end(code: i32) -> ! {
-    trace::event("exit", || serde_json::json!({ "code": code }));
-    sys::process::exit(code)
 }
 
 /// Steps 13 and 14, as the container process sees them.

@@ -8,9 +8,9 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use serde::{Deserialize, Serialize};
 
-use crate::config::MAX_CONFIG;
 use crate::config::Settings;
 use crate::engine::Declaration;
+use crate::engine::common::MAX_CONFIG;
 use crate::error::{Error, ErrorKind, Result, Tried};
 
 /// The most bytes of serialised settings: 1,024 descriptors, two maps of 4 kB and six paths of 4 kB fit many times.

@@ -14,10 +14,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::contract::{self, Callback};
+use crate::engine::contract::Callback;
 use crate::engine::{Context, Engine, Pid, Signals, WaitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
+use crate::lifecycle::check::check;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::container::MasterEnds;
 use crate::lifecycle::host_processes::HostProcesses;
@@ -31,11 +32,12 @@ mod activity;
 mod forward;
 mod started;
 mod starting;
+mod words;
 
 use activity::Activity;
 pub use forward::forward_signals;
-use started::Words;
 use starting::{Progress, Starting};
+use words::Words;
 
 /// What master has to do with.
 pub struct Master<'a> {
@@ -109,7 +111,7 @@ impl Run<'_> {
 
     /// The three activities, until the first fatal error or the container's end.
     fn decide(&mut self) -> Result<WaitStatus> {
-        contract::check(&self.plan, Role::Master, Callback::CreateContainer)?;
+        check(&self.plan, Role::Master, Callback::CreateContainer)?;
         let missing = || Error::new(ErrorKind::Protocol, "create the container: there is no RPC connection");
         let rpc = self.ends.rpc.as_ref().ok_or_else(missing)?.try_clone().tried(|| "share the RPC connection")?;
         let (pid, context, engine) = (self.pid(), self.context.clone(), self.engine.clone());
@@ -168,11 +170,7 @@ impl Run<'_> {
             }
             let ready = sys::event::wait_readable(&fds, remaining(deadline))?;
             if !ready.contains(&true) {
-                let limit = self.plan.timeouts.container_ms;
-                return Err(Error::new(
-                    ErrorKind::Timeout,
-                    format!("wait for the container: it ran longer than {limit} ms"),
-                ));
+                return Err(self.too_long());
             }
             if ready[1] {
                 forward_signals(&self.queue, &self.child)?;
@@ -204,11 +202,7 @@ impl Run<'_> {
                 [Some(threads.monitor.as_fd()), create, start].into_iter().flatten().collect();
             let ready = sys::event::wait_readable(&fds, remaining(deadline))?;
             if !ready.contains(&true) {
-                let limit = self.plan.timeouts.container_ms;
-                return Err(Error::new(
-                    ErrorKind::Timeout,
-                    format!("wait for the container: it ran longer than {limit} ms"),
-                ));
+                return Err(self.too_long());
             }
             if creating && threads.create.has_returned() {
                 threads.create.result()?;
@@ -225,6 +219,11 @@ impl Run<'_> {
                 return Ok(self.reported(status));
             }
         }
+    }
+
+    fn too_long(&self) -> Error {
+        let limit = self.plan.timeouts.container_ms;
+        Error::new(ErrorKind::Timeout, format!("wait for the container: it ran longer than {limit} ms"))
     }
 
     /// How the container ended: a shim tells of a signal by which it cannot end itself. What a failed stage 2 said is printed.
@@ -265,7 +264,7 @@ impl Run<'_> {
 
     /// An error here is printed and hides nothing.
     fn clean_up(&self, fatal: Option<&Error>, status: WaitStatus) {
-        let cleaned = contract::check(&self.plan, Role::Master, Callback::CleanupContainer).and_then(|()| {
+        let cleaned = check(&self.plan, Role::Master, Callback::CleanupContainer).and_then(|()| {
             let operations = &self.engine.operations;
             call(Callback::CleanupContainer, || operations.cleanup_container(&self.cleanup_context, fatal, status))
         });

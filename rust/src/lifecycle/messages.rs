@@ -7,10 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::settings::NamespaceKind;
 use crate::error::{Error, ErrorKind};
 use crate::lifecycle::roles::Role;
-use crate::plan::Plan;
 
 mod channel;
 mod stream;
@@ -34,19 +32,6 @@ pub enum Condition {
     PreStartProcess,
     /// If something failed.
     Failure,
-}
-
-impl Condition {
-    /// Whether it can be sent under a plan.
-    pub fn holds(self, plan: &Plan) -> bool {
-        match self {
-            Condition::Always | Condition::Failure => true,
-            Condition::Creation => !plan.join_only,
-            Condition::NewUserNamespace => plan.creates_user_namespace(),
-            Condition::Propagation => plan.propagate_to_master && plan.creates(NamespaceKind::Mount),
-            Condition::PreStartProcess => plan.pre_start_process && !plan.join_only,
-        }
-    }
 }
 
 /// One row of the table of messages.

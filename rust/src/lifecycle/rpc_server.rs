@@ -11,7 +11,7 @@ use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gob::Limits;
 use crate::lifecycle::child::{self, Child, Forked, not_cloned};
-use crate::lifecycle::container::{end, fail};
+use crate::lifecycle::ending::{end, fail};
 use crate::lifecycle::messages::{Channel, FromContainer, Received, ToContainer};
 use crate::lifecycle::roles::{Role, Step};
 use crate::rpc::server::{Call, Observer};

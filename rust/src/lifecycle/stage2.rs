@@ -6,13 +6,14 @@ use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
 
-use crate::engine::contract::{self, Callback};
+use crate::engine::contract::Callback;
 use crate::engine::{Engine, MasterConnection, WaitStatus};
 use crate::error::Result;
 use crate::ffi::sys;
 use crate::lifecycle::call;
-use crate::lifecycle::container::end;
-use crate::lifecycle::messages::{Channel, FromContainer, Report, ToContainer};
+use crate::lifecycle::check::check;
+use crate::lifecycle::ending::end;
+use crate::lifecycle::messages::{Channel, FromContainer, Handshake, Report, ToContainer};
 use crate::lifecycle::roles::{Role, Step};
 use crate::plan::Plan;
 use crate::{privileges, trace};
@@ -28,7 +29,10 @@ pub fn live(plan: &Plan, engine: &Engine, master: UnixStream, control: &Channel<
     // The reason first: when master reads the 'f' it is there already.
     let report = FromContainer::Failed(Report::from(&error));
     if control.send(&report, &[]).is_ok() {
-        master.fail();
+        if let Some(stream) = master.stream() {
+            // Nothing is left to do where that cannot be said.
+            let _ = Handshake::StartFailed.send(stream);
+        }
     }
     end(255)
 }
@@ -52,7 +56,7 @@ fn start(plan: &Plan, engine: &Engine, master: &mut MasterConnection) -> Result<
         .map_err(|error| error.during("apply the container's privileges"))?;
     privileges::arm_death_signal(Signal::KILL)?;
     trace::step(Step::Stage2);
-    contract::check(plan, Role::Stage2, Callback::StartProcess)?;
+    check(plan, Role::Stage2, Callback::StartProcess)?;
     // The container's program starts with default dispositions and an empty mask, whatever the caller's were.
     sys::signal::ignore(libc::SIGXFSZ, false);
     sys::signal::unblock_all()?;

@@ -1,47 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A plan for people: a tree of processes with their passports; and for programs: JSON.
+//! A plan for people: a tree of processes with their passports. For programs it is JSON as it stands.
 
 use std::fmt::Write;
 
+use crate::config::names;
 use crate::config::settings::IdMapping;
-use crate::config::{self, StarterConfig, names};
-use crate::engine::contract::{Callback, Capabilities, Ids};
-use crate::error::{Error, Result};
-use crate::ffi::sys;
-use crate::lifecycle;
+use crate::engine::contract::{Capabilities, Ids};
 use crate::lifecycle::roles::Role;
-use crate::plan::{Facts, Namespace, Plan, Process};
-use crate::privileges::{self, Credentials};
-use crate::registry;
-
-/// The plan for a document, made as stage 1 would make it for the calling user, as text or as JSON. Nothing is started.
-pub fn explain(configuration: &[u8], json: bool) -> Result<String> {
-    let engine = registry::get(configuration)?;
-    let facts = facts()?;
-    let mut config = StarterConfig::new(config::Facts { is_suid: facts.setuid }, configuration.to_vec(), None);
-    lifecycle::call(Callback::PrepareConfig, || engine.operations.prepare_config(&mut config))?;
-    let (settings, _, _) = config.into_parts();
-    let plan = Plan::make(&settings, &facts, &engine.operations.declaration())?;
-    if !json {
-        return Ok(plan.to_string());
-    }
-    let text = serde_json::to_string_pretty(&plan);
-    text.map(|text| text + "\n").map_err(|error| Error::invalid(format!("write the plan as JSON: {error}")))
-}
-
-fn facts() -> Result<Facts> {
-    let credentials = Credentials::read()?;
-    Ok(Facts {
-        setuid: sys::process::is_secure_execution(),
-        uid: credentials.uid[0],
-        gid: credentials.gid[0],
-        effective: credentials.effective,
-        permitted: credentials.permitted,
-        known_capabilities: privileges::known_capabilities()?,
-        post_start_host: false,
-        cleanup_host: false,
-    })
-}
+use crate::plan::{Namespace, Plan, Process};
 
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

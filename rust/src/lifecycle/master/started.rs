@@ -3,41 +3,12 @@
 //! got so far. A program may be faster than master: then both look the same but for what the kernel notes of the process.
 
 use std::os::fd::AsFd;
-use std::sync::Mutex;
 
 use super::starting::Starting;
-use crate::engine::{WaitStatus, lock};
+use crate::engine::WaitStatus;
 use crate::error::Result;
 use crate::ffi::sys;
 use crate::lifecycle::child::Ended;
-use crate::lifecycle::messages::{Channel, FromContainer, ToContainer};
-
-/// What the container process says, for whichever activity looks first.
-pub struct Words {
-    control: Channel<ToContainer, FromContainer>,
-    heard: Mutex<Option<FromContainer>>,
-}
-
-impl Words {
-    /// None heard yet.
-    pub fn new(control: Channel<ToContainer, FromContainer>) -> Self {
-        Words { control, heard: Mutex::new(None) }
-    }
-
-    /// Its word, if it has said one.
-    pub fn take(&self) -> Option<FromContainer> {
-        lock(&self.heard).take().or_else(|| self.control.pending())
-    }
-
-    /// Whether it has said that it failed. The word stays to be taken.
-    fn is_failure(&self) -> bool {
-        let mut heard = lock(&self.heard);
-        if heard.is_none() {
-            *heard = self.control.pending();
-        }
-        matches!(*heard, Some(FromContainer::Failed(_)))
-    }
-}
 
 impl Starting {
     /// Whether the program was executed, or an init shim went on without one.

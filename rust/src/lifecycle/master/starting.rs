@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::activity::Activity;
-use super::started::Words;
-use crate::engine::contract::{self, Callback};
+use super::words::Words;
+use crate::engine::contract::Callback;
 use crate::engine::{CallbackResult, Context, Engine, Pid, WaitStatus};
 use crate::error::Result;
 use crate::lifecycle::call;
+use crate::lifecycle::check::check;
 use crate::lifecycle::child::Watched;
 use crate::lifecycle::host_process::Asker;
 use crate::lifecycle::messages::{Handshake, read_byte};
@@ -92,7 +93,7 @@ impl Starting {
     }
 
     fn callback(&self, callback: Callback, prefix: &str, body: impl FnOnce(&Self) -> CallbackResult) -> Result<()> {
-        contract::check(&self.plan, Role::Master, callback)?;
+        check(&self.plan, Role::Master, callback)?;
         call(callback, || body(self)).map_err(|error| error.during(prefix))
     }
 }

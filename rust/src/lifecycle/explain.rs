@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a start would do, without starting anything: `pinion plan`.
+
+use crate::config::{self, StarterConfig};
+use crate::engine::contract::Callback;
+use crate::error::{Error, Result};
+use crate::lifecycle::{call, facts};
+use crate::plan::Plan;
+use crate::registry;
+
+/// The plan for a document, made as stage 1 would make it for the calling user, as a tree for people or as JSON.
+pub fn explain(configuration: &[u8], json: bool) -> Result<String> {
+    let engine = registry::get(configuration)?;
+    let facts = facts()?;
+    let mut config = StarterConfig::new(config::Facts { is_suid: facts.setuid }, configuration.to_vec(), None);
+    call(Callback::PrepareConfig, || engine.operations.prepare_config(&mut config))?;
+    let (settings, _, _) = config.into_parts();
+    let plan = Plan::make(&settings, &facts, &engine.operations.declaration())?;
+    if !json {
+        return Ok(plan.to_string());
+    }
+    let text = serde_json::to_string_pretty(&plan);
+    text.map(|text| text + "\n").map_err(|error| Error::invalid(format!("write the plan as JSON: {error}")))
+}
