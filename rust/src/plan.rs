@@ -184,7 +184,7 @@ impl Plan {
             role,
             parent: role.parent(),
             earlier: role.earlier(),
-            privileges: contract::privileges(self.flow, role, no_new_privs),
+            privileges: contract::privileges(self.flow, role, self.facts.uid == 0, no_new_privs),
             callbacks: Callback::of(role).iter().copied().filter(calls).collect(),
         }
     }
@@ -206,7 +206,7 @@ impl Plan {
 
     /// The row of a process of this run.
     pub fn privileges(&self, role: Role) -> Privileges {
-        contract::privileges(self.flow, role, self.container.no_new_privs)
+        contract::privileges(self.flow, role, self.facts.uid == 0, self.container.no_new_privs)
     }
 
     /// The kinds that are created by a process, in order.

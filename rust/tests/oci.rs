@@ -67,7 +67,9 @@ impl Bundle {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("mode");
         fs::create_dir_all(directory.path().join("rootfs/bin")).expect("root");
         let bin = directory.path().join("rootfs/bin");
-        fs::copy(BUSYBOX, bin.join("busybox")).expect("busybox");
+        // By another process: a descriptor open for writing, inherited by another test's child, would make it busy.
+        let copied = Command::new("cp").arg(BUSYBOX).arg(&bin).status().expect("cp");
+        assert!(copied.success(), "copy {BUSYBOX}");
         for name in ["sh", "id", "ls", "cat", "pwd", "hostname", "readlink", "umask"] {
             symlink("busybox", bin.join(name)).expect("link");
         }

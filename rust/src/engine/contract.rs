@@ -131,12 +131,10 @@ pub struct Privileges {
     pub death_signal: Option<&'static str>,
 }
 
-/// The row of a process in a flow.
-pub fn privileges(flow: Flow, role: Role, no_new_privs: bool) -> Privileges {
-    let dropped = match flow {
-        Flow::Root => Capabilities::Callers,
-        _ => Capabilities::None,
-    };
+/// The row of a process in a flow, started by root or by an ordinary user.
+pub fn privileges(flow: Flow, role: Role, by_root: bool, no_new_privs: bool) -> Privileges {
+    // Dropped to the real user, which for root is no drop.
+    let dropped = if by_root { Capabilities::Callers } else { Capabilities::None };
     let inside = match flow {
         Flow::Root => (Ids::RealUser, Capabilities::Callers),
         _ => (Ids::MappedUser, Capabilities::FullInNamespace),

@@ -63,7 +63,7 @@ impl Starter {
     pub fn copy(program: &Path) -> Self {
         let folder = shared_folder();
         let copy = folder.path().join("starter");
-        std::fs::copy(program, &copy).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        copy_program(program, &copy);
         Starter { program: copy, _folder: folder }
     }
 
@@ -110,6 +110,13 @@ fn uid_of(caller: &str) -> u32 {
         "user" => USER,
         number => number.parse().expect("a user's number"),
     }
+}
+
+/// Copies a program by another process: a copy that this one has open for writing goes along to a child that another
+/// thread just makes, and cannot be executed ("text file busy") until that one executes something itself.
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").args([from, to]).status().expect("cp");
+    assert!(status.success(), "copy {}", from.display());
 }
 
 /// A folder in which every user may make files.

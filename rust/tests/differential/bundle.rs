@@ -108,7 +108,7 @@ impl Bundle {
         for folder in ["rootfs/bin", "rootfs/etc", "rootfs/there", "rootfs/dev", "volume/sub", "volume/other"] {
             fs::create_dir_all(bundle.path().join(folder)).expect("folder");
         }
-        fs::copy(BUSYBOX, root.join("bin/busybox")).expect("busybox");
+        common::copy_program(Path::new(BUSYBOX), &root.join("bin/busybox"));
         TOOLS.iter().for_each(|tool| symlink("busybox", root.join("bin").join(tool)).expect("link"));
         for (file, text, mode) in [
             ("rootfs/probe", PROBE, 0o755),

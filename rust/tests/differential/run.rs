@@ -2,7 +2,7 @@
 //! One bundle under one runtime, in surroundings that are the same for both.
 
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -24,7 +24,7 @@ impl Programs {
         for (name, program) in
             [("pinion", env!("CARGO_BIN_EXE_pinion")), ("pinion-starter", env!("CARGO_BIN_EXE_pinion-starter"))]
         {
-            std::fs::copy(program, folder.path().join(name)).expect("program");
+            common::copy_program(Path::new(program), &folder.path().join(name));
         }
         Programs { folder }
     }
