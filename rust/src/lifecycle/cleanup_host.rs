@@ -10,7 +10,6 @@ use std::time::Duration;
 use crate::engine::contract::Callback;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
-use crate::lifecycle::child::Child;
 use crate::lifecycle::host_process::{self, HostProcess, Own, Side};
 use crate::lifecycle::journal::Journal;
 use crate::lifecycle::messages::{Channel, FromHostProcess, Received, ToHostProcess, channel};
@@ -145,7 +144,7 @@ impl Cleanup<'_> {
 
 impl CleanupHost {
     /// Hands the container's pidfd on.
-    pub fn container(&self, container: &Child) -> Result<()> {
+    pub fn container(&self, container: BorrowedFd<'_>) -> Result<()> {
         self.first.tell(&ToHostProcess::Container, Some(container))?;
         self.spare.tell(&ToHostProcess::Container, Some(container))
     }

@@ -97,7 +97,7 @@ pub struct Container {
     pub ends: ContainerEnds,
     /// The namespaces that it joins, opened beforehand.
     pub targets: Vec<Target>,
-    /// Keeps the clean-up processes from taking master for dead as long as they cannot know of this process.
+    /// The clean-up processes, which do not take master for dead as long as this process or its RPC server hold them.
     pub cleanup: Option<CleanupHost>,
 }
 
@@ -106,7 +106,9 @@ impl Container {
     pub fn live(self) -> ! {
         let Container { plan, engine_name, configuration, ends, targets, cleanup } = self;
         let ContainerEnds { master, rpc, control } = ends;
-        let entered = Entry { plan: &plan, targets: &targets, master: &master, control: &control }.enter();
+        let known = cleanup.as_ref().map_or(Ok(()), announce);
+        let entry = Entry { plan: &plan, targets: &targets, master: &master, control: &control };
+        let entered = known.and_then(|()| entry.enter());
         let served = entered.and_then(|()| match rpc {
             None => Ok(None),
             Some(connection) => rpc_server::fork().map(|forked| Some((forked, connection))),
@@ -114,7 +116,7 @@ impl Container {
         let prepared = match served {
             Ok(Some((Forked::Child, connection))) => {
                 // The server says nothing on the stream, and must not hold it open.
-                drop((master, cleanup));
+                drop(master);
                 rpc_server::live(&engine_name, connection, &control)
             }
             Ok(Some((Forked::Parent(server), connection))) => {
@@ -133,6 +135,18 @@ impl Container {
             }
             Err(error) => fail(&control, &error),
         }
+    }
+}
+
+/// Hands this process's pidfd to the clean-up processes: master does so too, but may be killed before. Where there is no
+/// pidfd_open(2), before Linux 5.3 or under a filter, master's word has to do.
+fn announce(cleanup: &CleanupHost) -> Result<()> {
+    use rustix::io::Errno;
+    use rustix::process::{PidfdFlags, getpid, pidfd_open};
+    match pidfd_open(getpid(), PidfdFlags::empty()) {
+        Ok(pidfd) => cleanup.container(pidfd.as_fd()),
+        Err(Errno::NOSYS | Errno::PERM) => Ok(()),
+        Err(errno) => Err(errno).tried(|| "open the container process's own pidfd"),
     }
 }
 

@@ -93,9 +93,8 @@ pub fn answer(channel: &Own, result: Result<()>) -> Result<bool> {
 
 impl HostProcess {
     /// Says something. A process that is gone is no error: whoever needs its answer learns of it.
-    pub fn tell(&self, message: &ToHostProcess, container: Option<&Child>) -> Result<()> {
-        let fds: Vec<_> = container.iter().map(|container| container.as_fd()).collect();
-        match self.channel.send(message, &fds) {
+    pub fn tell(&self, message: &ToHostProcess, container: Option<BorrowedFd<'_>>) -> Result<()> {
+        match self.channel.send(message, container.as_slice()) {
             Err(error) if error.kind() == ErrorKind::PeerDied => Ok(()),
             sent => sent,
         }

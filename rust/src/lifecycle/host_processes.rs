@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Step 3: the processes on the host that the launcher asked for, in the hands of their owner.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::engine::WaitStatus;
@@ -51,7 +51,7 @@ impl HostProcesses {
 
     /// Tells the clean-up processes of the container, whose end they wait for should master die.
     pub fn container(&self, container: &Child) -> Result<()> {
-        self.cleanup.as_ref().map_or(Ok(()), |cleanup| cleanup.container(container))
+        self.cleanup.as_ref().map_or(Ok(()), |cleanup| cleanup.container(container.as_fd()))
     }
 
     /// The means to have PostStartHost run, if that was asked for.

@@ -61,6 +61,8 @@ pub const TABLE: &[Row] = &[
     row("failed", Role::Stage1, Role::Starter, 6, Condition::Failure, "packet"),
     row("container", Role::Master, Role::CleanupHost, 13, Condition::Always, "packet with the container's pidfd"),
     row("container", Role::Master, Role::CleanupSpare, 13, Condition::Always, "packet with the container's pidfd"),
+    row("container", Role::Container, Role::CleanupHost, 13, Condition::Always, "packet with the container's pidfd"),
+    row("container", Role::Container, Role::CleanupSpare, 13, Condition::Always, "packet with the container's pidfd"),
     row("maps written", Role::Master, Role::Container, 14, Condition::NewUserNamespace, "stream byte 0x01"),
     row("namespaces ready", Role::Container, Role::Master, 14, Condition::Always, "stream byte 0x01"),
     row("joined", Role::Master, Role::Container, 14, Condition::Propagation, "stream byte 0x01"),
