@@ -23,7 +23,7 @@ build: ## both programs, static, in target/release
 run: build ## start a container and let it show itself
 	$(RELEASE)/pinion run -- sh -c 'echo "container: uid $$(id -u), gid $$(id -g), pid $$$$, host name $$(hostname)"; \
 	  echo "namespaces:"; ls -l /proc/self/ns | sed -n "s/.* \([a-z_]*\) -> \(.*\)/  \1 \2/p"; \
-	  echo "mounts:"; sed -E "s/^([^ ]* ){4}([^ ]*) ([^ ]*) .* - ([^ ]*) .*/  \2 (\4, \3)/" /proc/self/mountinfo'
+	  echo "mounts:"; sed -E "s/^([^ ]* ){4}([^ ]*) ([^ ]*)( .*)? - ([^ ]*) .*/  \2 (\5, \3)/" /proc/self/mountinfo'
 
 test: setup ## everything: unit, differential, scenarios, kill points, the programs
 	@.ci/test

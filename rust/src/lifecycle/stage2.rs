@@ -28,11 +28,11 @@ pub fn live(plan: &Plan, engine: &Engine, master: UnixStream, control: &Channel<
     };
     // The reason first: when master reads the 'f' it is there already.
     let report = FromContainer::Failed(Report::from(&error));
-    if control.send(&report, &[]).is_ok() {
-        if let Some(stream) = master.stream() {
-            // Nothing is left to do where that cannot be said.
-            let _ = Handshake::StartFailed.send(stream);
-        }
+    if control.send(&report, &[]).is_ok()
+        && let Some(stream) = master.stream()
+    {
+        // Nothing is left to do where that cannot be said.
+        let _ = Handshake::StartFailed.send(stream);
     }
     end(255)
 }
