@@ -96,6 +96,7 @@ fn lead(host: &Host) -> Result<WaitStatus, Stop> {
     hygiene::standard_streams()?;
     let mut start = Start::facts(host)?;
     start.configuration()?;
+    hygiene::load_overlay_module(&start.facts);
     let mut hosts = HostProcesses::spawn(&mut start)?;
     hygiene::environment(&start.facts, host.level_variable);
     trace::step(Step::Environment);

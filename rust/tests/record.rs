@@ -58,6 +58,24 @@ fn the_master_socket_carries_its_bytes_in_the_order_that_engines_rely_on() {
 }
 
 #[test]
+fn asking_for_the_overlay_module_leaves_no_mount() {
+    let starter = Starter::probe();
+    let as_root = json!({"create": ["mount"], "exec": ["/bin/sh", "-c", "exit 4"]});
+    for (caller, configuration) in [("user", configuration("exit 4")), ("root", as_root)] {
+        if caller == "root" && !common::is_root() {
+            println!("left out: root: needs root");
+            continue;
+        }
+        let mut launch = starter.launch(caller, &configuration);
+        launch.load_overlay_module = true;
+        let run = launch.run();
+        assert_eq!(run.exit, 4, "{run}");
+        run.nothing_left().expect("nothing is left");
+        assert!(!common::host_mounts().contains("- overlay none"), "an overlay is left");
+    }
+}
+
+#[test]
 fn it_is_complete_when_master_is_killed() {
     let starter = Starter::probe();
     let running = starter.launch("user", &configuration("$WAIT; exec sleep 1000")).spawn();

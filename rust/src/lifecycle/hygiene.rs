@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use nix::mount::{MsFlags, mount};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use crate::error::{Error, Result, Tried};
@@ -19,6 +20,14 @@ pub fn environment(facts: &Facts, level_variable: &str) {
         kept.extend(["GODEBUG", "RUST_BACKTRACE"]);
     }
     sys::environ::scrub(&kept);
+}
+
+/// Nudges the kernel to load the module of overlay file systems, if the launcher asked for it and root called: a mount without
+/// layers loads it and then fails, which is all that is wanted of it.
+pub fn load_overlay_module(facts: &Facts) {
+    if facts.uid == 0 && std::env::var_os(launch::LOAD_OVERLAY_MODULE).is_some() {
+        let _ = mount(Some("none"), "/", Some("overlay"), MsFlags::MS_SILENT, Some(""));
+    }
 }
 
 /// Step 5, done before anything else opens a descriptor.

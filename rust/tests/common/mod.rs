@@ -99,6 +99,7 @@ impl Starter {
             post_start_host: false,
             cleanup_host: false,
             fault: None,
+            load_overlay_module: false,
         }
     }
 }
@@ -143,6 +144,8 @@ pub struct Launch<'a> {
     pub cleanup_host: bool,
     /// Where a process is to die, as `role:step`.
     pub fault: Option<String>,
+    /// Whether the overlay module is asked for.
+    pub load_overlay_module: bool,
 }
 
 impl Launch<'_> {
@@ -166,7 +169,12 @@ impl Launch<'_> {
         for (name, value) in pinion::launch::chunks::cut(self.document.as_bytes()).expect("fits") {
             command.env(name, std::ffi::OsString::from(String::from_utf8(value).expect("UTF-8")));
         }
-        for (name, asked) in [("POST_START_HOST", self.post_start_host), ("CLEANUP_HOST", self.cleanup_host)] {
+        let asked = [
+            ("POST_START_HOST", self.post_start_host),
+            ("CLEANUP_HOST", self.cleanup_host),
+            ("LOAD_OVERLAY_MODULE", self.load_overlay_module),
+        ];
+        for (name, asked) in asked {
             if asked {
                 command.env(name, "1");
             }
