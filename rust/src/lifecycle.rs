@@ -134,13 +134,13 @@ fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop>
     hosts.container(&child)?;
     handshake::write_maps(&plan, &decided.settings, &mut child, &ends)?;
     // While the container process enters its namespaces.
-    let engine = registry::get(&decided.configuration)?;
+    let engine = (!plan.join_only).then(|| registry::get(&decided.configuration)).transpose()?;
     handshake::lead(start, &plan, &mut child, &ends)?;
     trace::step(Step::Handshake);
-    if plan.join_only {
-        return join::watch(child, &ends);
+    match engine {
+        Some(engine) => master::run(master::Master { plan, engine, child, ends, hosts }),
+        None => join::watch(child, &ends),
     }
-    master::run(master::Master { plan, engine, child, ends, hosts })
 }
 
 /// What the starter knows before stage 1 has run.

@@ -39,7 +39,7 @@ pub struct Decided {
     pub process: Option<Child>,
 }
 
-/// Runs stage 1 and waits for its end. `own` are the core's descriptors, which stage 1 must not get.
+/// Runs stage 1 and waits for its decision. `own` are the core's descriptors, which stage 1 must not get.
 pub fn run(start: &Start, own: &[BorrowedFd<'_>]) -> Result<Decided, Stop> {
     let handover = HandOver::new()?;
     let (ours, theirs) = channel::<ToHostProcess, FromStage1>()?;
@@ -65,7 +65,11 @@ fn decide(
 ) -> Result<Decided, Stop> {
     let mut descriptors = Vec::new();
     loop {
-        start.until(&[channel.as_fd()], None)?;
+        // Its end counts too: a process that PrepareConfig left behind may hold the channel open.
+        let ready = start.until(&[channel.as_fd(), child.as_fd()], None)?;
+        if !ready[0] && !sys::event::is_readable(channel) {
+            return Err(silent_end(child.wait()?));
+        }
         match channel.receive()? {
             Received::Message(FromStage1::Planned { fds, last }, rights) => {
                 if fds.len() != rights.len() {
