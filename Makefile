@@ -7,7 +7,7 @@ RELEASE = target/release
 TESTS = $(CARGO) test --features _fault
 
 .DEFAULT_GOAL := help
-.PHONY: probe help setup build run test test-rust test-scenarios test-differential test-killed lint bench bench-start bench-memory clean
+.PHONY: probe help setup build run test test-rust test-go test-scenarios test-differential test-killed lint bench bench-start bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -34,6 +34,10 @@ probe:
 
 test-rust: ## unit tests and the tests of the programs
 	$(TESTS)
+
+test-go: ## unmodified Go programs against the core
+	@$(CARGO) build --quiet
+	cd go && PINION=$(CURDIR)/target/debug/pinion go test -count=1 ./...
 
 test-scenarios: probe ## the scenarios against the Rust starter, or the one that PINION_TEST_STARTER names
 	$(TESTS) --test scenarios -- --nocapture

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod container;
+mod rpc;
 mod run;
 mod timing;
 
@@ -35,6 +36,7 @@ fn command(arguments: Vec<OsString>) -> Result<i32> {
         }
         Parsed::Text(text) => print(&text),
         Parsed::Request(Request::Run(asked)) => run::run(asked),
+        Parsed::Request(Request::Serve(asked)) => rpc::serve(asked),
         Parsed::Request(Request::Plan(asked)) => {
             engines::oci::register()?;
             print(&lifecycle::explain::explain(&container::document(&asked.container)?, asked.json)?)

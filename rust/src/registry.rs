@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::engine::{Document, Engine, Operations, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::guard;
+use crate::rpc::builtin;
 use crate::rpc::service::MethodSet;
 
 static REGISTRY: Registry = Registry::new();
@@ -32,6 +33,17 @@ pub fn register_rpc_methods(name: &str, methods: MethodSet) -> Result<()> {
 /// As [`register_rpc_methods`], in place of methods that were registered.
 pub fn replace_rpc_methods(name: &str, methods: MethodSet) -> Result<()> {
     REGISTRY.replace_rpc_methods(name, methods)
+}
+
+/// Chooses the built-in methods that answer beside an engine's own: the table of its product, and what differs in it. The
+/// default is [`builtin::Options::default`]; the last choice holds.
+pub fn choose_builtin_methods(name: &str, options: builtin::Options) -> Result<()> {
+    REGISTRY.choose_builtin_methods(name, options)
+}
+
+/// What was chosen for an engine.
+pub fn builtin_methods(name: &str) -> builtin::Options {
+    lock(&REGISTRY.0).builtin.get(name).cloned().unwrap_or_default()
 }
 
 /// The methods registered for an engine.
@@ -62,6 +74,7 @@ struct Registry(Mutex<Entries>);
 struct Entries {
     engines: BTreeMap<String, Arc<dyn Operations>>,
     methods: BTreeMap<String, Arc<MethodSet>>,
+    builtin: BTreeMap<String, builtin::Options>,
     begun: bool,
 }
 
@@ -87,7 +100,12 @@ fn taken(what: &str, name: &str) -> Error {
 
 impl Registry {
     const fn new() -> Self {
-        Registry(Mutex::new(Entries { engines: BTreeMap::new(), methods: BTreeMap::new(), begun: false }))
+        Registry(Mutex::new(Entries {
+            engines: BTreeMap::new(),
+            methods: BTreeMap::new(),
+            builtin: BTreeMap::new(),
+            begun: false,
+        }))
     }
 
     fn register(&self, name: &str, operations: Arc<dyn Operations>) -> Result<()> {
@@ -127,6 +145,13 @@ impl Registry {
             entries.methods.insert(name.to_owned(), Arc::new(methods))
         };
         drop(replaced);
+        Ok(())
+    }
+
+    fn choose_builtin_methods(&self, name: &str, options: builtin::Options) -> Result<()> {
+        let mut entries = lock(&self.0);
+        entries.check("built-in methods of", name)?;
+        entries.builtin.insert(name.to_owned(), options);
         Ok(())
     }
 

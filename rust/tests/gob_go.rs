@@ -200,9 +200,10 @@ fn names() -> Names {
 }
 
 fn methods() -> MethodSet {
-    let plain = builtin::methods(&Options { mount_reply: MountReply::Plain, ..Options::default() });
+    let plain = builtin::methods(&Options { mount_reply: MountReply::Plain, ..Options::default() }).unwrap();
     let plain_mount = plain.shared("Mount").unwrap();
     builtin::methods(&Options::default())
+        .unwrap()
         .with_names(&names())
         .with("PlainMount", plain_mount)
         .method("PlainNil", |_: i64| Ok(None::<PlainError>))

@@ -38,7 +38,7 @@ fn contained(
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).unwrap();
         let options = Options { resolver, ..Options::default() };
-        let service = Service::new("t", MethodSet::new(), builtin::methods(&options));
+        let service = Service::new("t", MethodSet::new(), builtin::methods(&options).unwrap());
         serve(far, &service, &Limits::default()).unwrap();
         inside(&server_path);
     });

@@ -22,7 +22,7 @@ fn service() -> Service {
         .method("Same", |bytes: Bytes| Ok(bytes))
         .method("Silent", |_: u64| Err::<u64, _>("".into()))
         .method("Chdir", |dir: builtin::chdir::ChdirArgs| Ok(dir.dir));
-    Service::new("eng.ine", own, builtin::methods(&Options::default()))
+    Service::new("eng.ine", own, builtin::methods(&Options::default()).unwrap())
 }
 
 fn start() -> (UnixStream, JoinHandle<Result<(), Error>>) {

@@ -5,7 +5,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::ValueParser;
+use crate::rpc::builtin::PRODUCTS;
+use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
@@ -27,6 +28,8 @@ pub enum Request {
     Run(Run),
     /// Show what would be done.
     Plan(Plan),
+    /// Serve the built-in RPC methods.
+    Serve(Serve),
 }
 
 /// A container, as the options describe it.
@@ -70,8 +73,25 @@ pub struct Plan {
     pub json: bool,
 }
 
+/// `pinion rpc serve`
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Serve {
+    /// `--fd`
+    pub fd: i32,
+    /// `--name`
+    pub name: String,
+    /// `--product`
+    pub product: Option<String>,
+    /// `--mount-reply`
+    pub mount_reply: Option<String>,
+    /// `--names`
+    pub names: Option<PathBuf>,
+}
+
 const RUN: &str = "run";
 const PLAN: &str = "plan";
+const RPC: &str = "rpc";
+const SERVE: &str = "serve";
 
 /// Reads the arguments, the first being the program's own name.
 pub fn parse(arguments: Vec<OsString>) -> Parsed {
@@ -79,6 +99,7 @@ pub fn parse(arguments: Vec<OsString>) -> Parsed {
     match word {
         RUN => parse_as(run_command(), arguments, |matches| Request::Run(run(matches))),
         PLAN => parse_as(plan_command(), arguments, |matches| Request::Plan(plan(matches))),
+        RPC => parse_as(rpc_command(), arguments, rpc),
         "version" => Parsed::Text(whole().render_version()),
         "help" => help(arguments.get(2)),
         // Everything else is help, version, or wrong.
@@ -110,6 +131,7 @@ fn help(about: Option<&OsString>) -> Parsed {
         None => whole(),
         Some(RUN) => run_command(),
         Some(PLAN) => plan_command(),
+        Some(RPC) => rpc_command(),
         Some(word) => return Parsed::Usage(format!("error: unrecognized subcommand '{word}'\n")),
     };
     Parsed::Text(command.render_help().to_string())
@@ -124,6 +146,7 @@ pub fn whole() -> Command {
         .arg_required_else_help(true)
         .subcommand(run_command())
         .subcommand(plan_command())
+        .subcommand(rpc_command())
         .subcommand(Command::new("version").about("Prints the version"))
 }
 
@@ -139,6 +162,40 @@ fn run_command() -> Command {
 fn plan_command() -> Command {
     container_options(Command::new(PLAN).bin_name("pinion plan").about("Shows what `run` would do, and does nothing"))
         .arg(flag("json", "For programs"))
+}
+
+fn rpc_command() -> Command {
+    let fd = option("fd", "N", "The inherited descriptor of a connected Unix stream socket")
+        .value_parser(value_parser!(i32).range(0..))
+        .required(true);
+    Command::new(RPC)
+        .bin_name("pinion rpc")
+        .about("Speaks Go's net/rpc on an inherited socket")
+        .disable_version_flag(true)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new(SERVE)
+                .about("Serves the built-in methods until the peer closes, with the caller's privileges and namespaces")
+                .arg(fd)
+                .arg(option("name", "ENGINE", "The service's name: methods are ENGINE.Method").required(true))
+                .arg(
+                    option("product", "NAME", "Whose methods to serve [default: singularityce]")
+                        .value_parser(PossibleValuesParser::new(PRODUCTS.iter().map(|product| product.name))),
+                )
+                .arg(
+                    option(
+                        "mount-reply",
+                        "FORM",
+                        "How Mount answers: the error itself, or a struct [default: the product's]",
+                    )
+                    .value_parser(["plain", "struct"]),
+                )
+                .arg(
+                    option("names", "FILE", "A JSON object: names of registered types here, and on the wire")
+                        .value_parser(ValueParser::path_buf()),
+                ),
+        )
 }
 
 fn container_options(command: Command) -> Command {
@@ -189,6 +246,18 @@ fn run(matches: &mut ArgMatches) -> Run {
 fn plan(matches: &mut ArgMatches) -> Plan {
     let json = matches.get_flag("json");
     Plan { container: container(matches), json }
+}
+
+fn rpc(matches: &mut ArgMatches) -> Request {
+    // The only subcommand, and one is required.
+    let (_, mut matches) = matches.remove_subcommand().unwrap_or_default();
+    Request::Serve(Serve {
+        fd: matches.remove_one("fd").unwrap_or_default(),
+        name: matches.remove_one("name").unwrap_or_default(),
+        product: matches.remove_one("product"),
+        mount_reply: matches.remove_one("mount-reply"),
+        names: matches.remove_one("names"),
+    })
 }
 
 fn container(matches: &mut ArgMatches) -> Container {

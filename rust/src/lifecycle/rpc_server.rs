@@ -52,7 +52,7 @@ fn serve(engine_name: &str, connection: UnixStream) -> Result<()> {
     // Should the container process have died before this was armed, then because master did, and the connection ends.
     trace::step(Step::RpcServer);
     let own = registry::rpc_methods(engine_name).map(|methods| MethodSet::clone(&methods)).unwrap_or_default();
-    let service = Service::new(engine_name, own, rpc::builtin::methods(&rpc::builtin::Options::default()));
+    let service = Service::new(engine_name, own, rpc::builtin::methods(&registry::builtin_methods(engine_name))?);
     let mut recorder = Recorder;
     let observer: Option<&mut dyn Observer> = if trace::is_on() { Some(&mut recorder) } else { None };
     rpc::server::serve_observed(connection, &service, &Limits::default(), observer)

@@ -3,8 +3,12 @@
 //! privileges in the container's namespaces. Another product's methods are another table, with one file for each.
 
 use rustix::thread::CapabilitySet;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::service::MethodSet;
+use crate::error::{CallbackError, Result};
+use crate::gob::{Type, Typed};
 
 pub mod chdir;
 pub mod chroot;
@@ -16,18 +20,50 @@ pub mod raise;
 pub use super::beneath::Resolver;
 pub use mount::MountReply;
 
-/// What differs between the products that the methods serve.
-#[derive(Clone, Debug)]
+/// A container runtime whose RPC clients the methods serve.
+pub struct Product {
+    /// Its name.
+    pub name: &'static str,
+    /// Its methods.
+    pub methods: &'static [&'static Builtin],
+    /// The wire form of its Mount's reply.
+    pub mount_reply: MountReply,
+}
+
+/// SingularityCE.
+pub static SINGULARITYCE: Product = Product {
+    name: "singularityce",
+    methods: &[&mount::METHOD, &mkdir::METHOD, &chroot::METHOD, &hostname::METHOD, &chdir::METHOD],
+    mount_reply: MountReply::Struct,
+};
+
+/// The products that are served.
+pub static PRODUCTS: &[&Product] = &[&SINGULARITYCE];
+
+/// Which methods are served, and how.
+#[derive(Clone)]
 pub struct Options {
+    /// Whose methods.
+    pub product: &'static Product,
     /// The wire form of Mount's reply.
     pub mount_reply: MountReply,
     /// Who resolves paths inside a root.
     pub resolver: Resolver,
+    /// Registered types that the clients' Go packages call otherwise: the name here and the name on the wire.
+    pub names: Vec<(String, String)>,
+}
+
+impl Options {
+    /// What clients of a product expect.
+    pub fn of(product: &'static Product) -> Options {
+        Options { product, mount_reply: product.mount_reply, resolver: Resolver::Kernel, names: Vec::new() }
+    }
 }
 
 impl Default for Options {
+    /// For clients of SingularityCE.
     fn default() -> Self {
-        Options { mount_reply: MountReply::Struct, resolver: Resolver::Kernel }
+        Options::of(&SINGULARITYCE)
     }
 }
 
@@ -37,14 +73,33 @@ pub struct Builtin {
     pub name: &'static str,
     /// The capabilities that it raises for its own duration, as far as the process is permitted them.
     pub raises: CapabilitySet,
+    /// The type of its arguments.
+    pub args: fn() -> &'static Type,
+    /// Arguments that no trace may show, by their Go names.
+    pub secrets: &'static [&'static str],
     /// Adds it to a set.
     pub add: fn(MethodSet, &Builtin, &Options) -> MethodSet,
 }
 
-/// The built-in methods.
-pub static TABLE: &[&Builtin] = &[&mount::METHOD, &mkdir::METHOD, &chroot::METHOD, &hostname::METHOD, &chdir::METHOD];
+impl Builtin {
+    /// Adds the method to a set, with the capabilities of its row raised while it answers.
+    pub fn answered_by<A, R, F>(&self, set: MethodSet, answer: F) -> MethodSet
+    where
+        A: DeserializeOwned + 'static,
+        R: Typed + Serialize + 'static,
+        F: Fn(A) -> Result<R, CallbackError> + Send + Sync + 'static,
+    {
+        let raises = self.raises;
+        set.method(self.name, move |args| {
+            let _raised = raise::raise(raises)?;
+            answer(args)
+        })
+    }
+}
 
-/// All built-in methods.
-pub fn methods(options: &Options) -> MethodSet {
-    TABLE.iter().fold(MethodSet::new(), |set, builtin| (builtin.add)(set, builtin, options))
+/// All methods that the options choose.
+pub fn methods(options: &Options) -> Result<MethodSet> {
+    let set =
+        options.product.methods.iter().fold(MethodSet::new(), |set, builtin| (builtin.add)(set, builtin, options));
+    options.names.iter().try_fold(set, |set, (local, wire)| set.renamed(local, wire))
 }

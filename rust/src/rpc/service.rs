@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::CallbackError;
+use crate::error::{CallbackError, Error};
 use crate::gob::{self, Dynamic, Encoder, Id, Names, Raw, Typed, Types};
 
 /// A method in its most general form, in whatever language it is written.
@@ -111,6 +111,13 @@ impl MethodSet {
     pub fn with_names(mut self, names: &Names) -> Self {
         self.names.extend(names);
         self
+    }
+
+    /// Makes a registered type travel under another name: that of the product's Go package.
+    pub fn renamed(mut self, local: &str, wire: &str) -> crate::Result<Self> {
+        let renamed = self.names.rename(local, wire);
+        renamed.map_err(|error| Error::invalid(format!("let {local:?} travel as {wire:?}: {error}")))?;
+        Ok(self)
     }
 
     /// Adds the methods of `others` whose names are not taken.

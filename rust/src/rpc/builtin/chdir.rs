@@ -5,7 +5,7 @@ use rustix::thread::CapabilitySet;
 
 use super::Builtin;
 use crate::error::{CallbackError, Tried};
-use crate::gob::ByteString;
+use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
 
 gob_struct! {
@@ -17,8 +17,13 @@ gob_struct! {
 }
 
 /// Chdir.
-pub static METHOD: Builtin =
-    Builtin { name: "Chdir", raises: CapabilitySet::empty(), add: |set, builtin, _| set.method(builtin.name, chdir) };
+pub static METHOD: Builtin = Builtin {
+    name: "Chdir",
+    raises: CapabilitySet::empty(),
+    args: ChdirArgs::gob_type,
+    secrets: &[],
+    add: |set, builtin, _| builtin.answered_by(set, chdir),
+};
 
 fn chdir(args: ChdirArgs) -> Result<i64, CallbackError> {
     rustix::process::chdir(args.dir.as_path()).tried(|| format!("chdir {}", args.dir))?;

@@ -6,9 +6,9 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
 use rustix::thread::CapabilitySet;
 
-use super::{Builtin, raise};
+use super::Builtin;
 use crate::error::{CallbackError, Error, Result, Tried};
-use crate::gob::ByteString;
+use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
 
 gob_struct! {
@@ -25,14 +25,12 @@ gob_struct! {
 pub static METHOD: Builtin = Builtin {
     name: "Chroot",
     raises: CapabilitySet::SYS_ADMIN.union(CapabilitySet::SYS_CHROOT),
-    add: |set, builtin, _| {
-        let raises = builtin.raises;
-        set.method(builtin.name, move |args| change_root(&args, raises))
-    },
+    args: ChrootArgs::gob_type,
+    secrets: &[],
+    add: |set, builtin, _| builtin.answered_by(set, change_root),
 };
 
-fn change_root(args: &ChrootArgs, raises: CapabilitySet) -> Result<i64, CallbackError> {
-    let _raised = raise::raise(raises)?;
+fn change_root(args: ChrootArgs) -> Result<i64, CallbackError> {
     let root = if args.root.is_empty() { ".".into() } else { args.root.clone() };
     let enter = || chdir(root.as_path()).tried(|| format!("chdir {root}"));
     let done = match args.method.as_bytes() {

@@ -3,9 +3,9 @@
 
 use rustix::thread::CapabilitySet;
 
-use super::{Builtin, raise};
+use super::Builtin;
 use crate::error::{CallbackError, Tried};
-use crate::gob::ByteString;
+use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
 
 gob_struct! {
@@ -20,14 +20,12 @@ gob_struct! {
 pub static METHOD: Builtin = Builtin {
     name: "SetHostname",
     raises: CapabilitySet::SYS_ADMIN,
-    add: |set, builtin, _| {
-        let raises = builtin.raises;
-        set.method(builtin.name, move |args| set_hostname(args, raises))
-    },
+    args: HostnameArgs::gob_type,
+    secrets: &[],
+    add: |set, builtin, _| builtin.answered_by(set, set_hostname),
 };
 
-fn set_hostname(args: HostnameArgs, raises: CapabilitySet) -> Result<i64, CallbackError> {
-    let _raised = raise::raise(raises)?;
+fn set_hostname(args: HostnameArgs) -> Result<i64, CallbackError> {
     nix::unistd::sethostname(&args.hostname).tried(|| format!("set hostname {}", args.hostname))?;
     Ok(0)
 }

@@ -12,7 +12,7 @@ use rustix::thread::CapabilitySet;
 
 use super::{Builtin, Resolver};
 use crate::error::{CallbackError, Error};
-use crate::gob::ByteString;
+use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
 use crate::rpc::beneath::{self, Want};
 
@@ -32,9 +32,11 @@ gob_struct! {
 pub static METHOD: Builtin = Builtin {
     name: "Mkdir",
     raises: CapabilitySet::empty(),
+    args: MkdirArgs::gob_type,
+    secrets: &[],
     add: |set, builtin, options| {
         let resolver = options.resolver;
-        set.method(builtin.name, move |args| mkdir(args, resolver))
+        builtin.answered_by(set, move |args| mkdir(args, resolver))
     },
 };
 

@@ -74,14 +74,18 @@ impl Typed for PlainError {
 pub static METHOD: Builtin = Builtin {
     name: "Mount",
     raises: CapabilitySet::SYS_ADMIN,
+    args: MountArgs::gob_type,
+    secrets: &[],
     add: |set, builtin, options| {
-        let (resolver, raises) = (options.resolver, builtin.raises);
-        let answer = move |args: MountArgs| answer(&args, resolver, raises);
+        let resolver = options.resolver;
+        let answer = move |args: MountArgs| answer(&args, resolver);
         match options.mount_reply {
-            MountReply::Struct => set.method(builtin.name, move |args| Ok(structure(answer(args)?))),
-            MountReply::Plain => set
-                .with_names(&Names::new().with::<u64>("syscall.Errno"))
-                .method(builtin.name, move |args| Ok(answer(args)?.map(|failure| PlainError::Errno(failure.number())))),
+            MountReply::Struct => builtin.answered_by(set, move |args| Ok(structure(answer(args)?))),
+            MountReply::Plain => {
+                let set = set.with_names(&Names::new().with::<u64>("syscall.Errno"));
+                builtin
+                    .answered_by(set, move |args| Ok(answer(args)?.map(|failure| PlainError::Errno(failure.number()))))
+            }
         }
     },
 };
@@ -112,9 +116,9 @@ fn structure(failure: Option<Failure>) -> MountErrorReply {
     })
 }
 
-fn answer(args: &MountArgs, resolver: Resolver, raises: CapabilitySet) -> Result<Option<Failure>, CallbackError> {
+fn answer(args: &MountArgs, resolver: Resolver) -> Result<Option<Failure>, CallbackError> {
     let overlay = args.filesystem.as_bytes() == b"overlay";
-    let _raised = raise::raise(if overlay { raises | OVERLAY_RAISES } else { raises })?;
+    let _raised = raise::raise(if overlay { OVERLAY_RAISES } else { CapabilitySet::empty() })?;
     Ok(mount_beneath(args, resolver).err())
 }
 

@@ -1,0 +1,3 @@
+module github.com/pinion-runtime/pinion/go
+
+go 1.25
