@@ -5,6 +5,7 @@
 mod arguments;
 mod container;
 mod rpc;
+mod rpc_trace;
 mod run;
 mod timing;
 

@@ -12,20 +12,25 @@
 //! | `callback` | `name`, `uid`, `gid`, `effective`, `permitted`: what the kernel said just before it was called |
 //! | `returned` | `name`, `ok`, `error` |
 //! | `message` | `direction`, `name` |
-//! | `rpc` | `method`, `ok`, `error`, `duration` in nanoseconds |
+//! | `rpc` | `method`, `args`, `reply`, `ok`, `error`, `duration` in nanoseconds |
 //! | `exec` | `program` |
 //! | `child` | `of`: role, `status`: how it ended |
 //! | `exit` | `code` or `signal` |
 //!
+//! `args` and `reply` are JSON with Go's field names; secret arguments are hidden, and what is longer than 32 KiB is shown by
+//! its length.
+//!
 //! When it is off, each call is one comparison.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
+use nix::sys::socket::MsgFlags;
+use rustix::fs::FileType;
 use serde_json::{Value, json};
 
-use crate::error::Result;
+use crate::error::{Result, Tried};
 use crate::ffi::sys::inherited;
 use crate::lifecycle::fault;
 use crate::lifecycle::roles::{Role, Step};
@@ -33,13 +38,23 @@ use crate::lifecycle::roles::{Role, Step};
 /// The version of the schema. Keys are only added within one version.
 pub const VERSION: u32 = 1;
 
-static SINK: OnceLock<OwnedFd> = OnceLock::new();
+static SINK: OnceLock<Sink> = OnceLock::new();
 static ROLE: AtomicU8 = AtomicU8::new(Role::Starter as u8);
 static PID: AtomicI32 = AtomicI32::new(0);
 
+/// Where the record goes to.
+struct Sink {
+    fd: OwnedFd,
+    /// A socket can be written to without a signal when its reader is gone.
+    socket: bool,
+}
+
 /// Starts the record into a descriptor that is now ours. Called once, before the first process is made.
 pub fn start(sink: RawFd) -> Result<()> {
-    let _ = SINK.set(inherited::adopt(sink)?);
+    let fd = inherited::adopt(sink)?;
+    let kind = rustix::fs::fstat(&fd).tried(|| format!("look at the record's descriptor {sink}"))?.st_mode;
+    let socket = FileType::from_raw_mode(kind) == FileType::Socket;
+    let _ = SINK.set(Sink { fd, socket });
     enter(Role::Starter, None);
     Ok(())
 }
@@ -51,7 +66,7 @@ pub fn is_on() -> bool {
 
 /// The descriptor of the record, which no sweep may close.
 pub fn descriptor() -> Option<BorrowedFd<'static>> {
-    SINK.get().map(|sink| sink.as_fd())
+    SINK.get().map(|sink| sink.fd.as_fd())
 }
 
 /// Says that this process has a role from now on. `parent` is the pid of the process that made it for this.
@@ -110,5 +125,8 @@ fn line(event: &str, keys: Value) {
     let mut bytes = record.to_string().into_bytes();
     bytes.push(b'\n');
     // A record that cannot be written must not change the life that it tells of.
-    let _ = nix::unistd::write(sink, &bytes);
+    let _ = match sink.socket {
+        true => nix::sys::socket::send(sink.fd.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL),
+        false => nix::unistd::write(&sink.fd, &bytes),
+    };
 }

@@ -60,6 +60,8 @@ pub struct Run {
     pub container: Container,
     /// `--record`
     pub record: Option<OsString>,
+    /// `--rpc-trace`
+    pub rpc_trace: Option<OsString>,
     /// `--timing`
     pub timing: bool,
 }
@@ -156,6 +158,10 @@ fn run_command() -> Command {
             option("record", "FILE|FD", "Writes the record of this life, JSON lines, to a file or an open descriptor")
                 .value_parser(value_parser!(OsString)),
         )
+        .arg(
+            option("rpc-trace", "FILE|-", "Prints each RPC call of this run to a file, or to stderr")
+                .value_parser(value_parser!(OsString)),
+        )
         .arg(flag("timing", "Prints when each step of the start was reached"))
 }
 
@@ -239,8 +245,9 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
 }
 
 fn run(matches: &mut ArgMatches) -> Run {
-    let (record, timing) = (matches.remove_one("record"), matches.get_flag("timing"));
-    Run { container: container(matches), record, timing }
+    let (record, rpc_trace) = (matches.remove_one("record"), matches.remove_one("rpc-trace"));
+    let timing = matches.get_flag("timing");
+    Run { container: container(matches), record, rpc_trace, timing }
 }
 
 fn plan(matches: &mut ArgMatches) -> Plan {
@@ -310,6 +317,7 @@ mod tests {
             "2",
             "--record",
             "5",
+            "--rpc-trace=-",
             "--timing",
             "--",
             "sh",
@@ -325,7 +333,7 @@ mod tests {
             args: vec!["sh".into(), "-c".into(), "exit 3".into()],
             ..Default::default()
         };
-        assert_eq!(run, Run { container, record: Some("5".into()), timing: true });
+        assert_eq!(run, Run { container, record: Some("5".into()), rpc_trace: Some("-".into()), timing: true });
         assert_eq!(run_of(&["run"]), Run::default());
     }
 

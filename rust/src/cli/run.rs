@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use rustix::fs::OFlags;
 
 use super::arguments::Run;
+use super::rpc_trace::RpcTrace;
 use super::{container, timing};
 use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -34,7 +35,7 @@ pub fn run(asked: Run) -> Result<i32> {
         by_descriptor: true,
     };
     let launch = Launch::new(&host, STARTER_NAME, &document);
-    if !asked.timing {
+    if !asked.timing && asked.rpc_trace.is_none() {
         let launch = match record {
             Some(record) => launch.record(record),
             None => launch,
@@ -47,8 +48,18 @@ pub fn run(asked: Run) -> Result<i32> {
             .tried(|| "make a memory file for the record")?,
     };
     let kept = record.try_clone().tried(|| "keep the record's descriptor")?;
-    let status = launch.record(record).run()?;
-    timing::print(File::from(kept))?;
+    let status = match asked.rpc_trace {
+        None => launch.record(record).run()?,
+        Some(to) => {
+            let (trace, sink) = RpcTrace::start(&to, record)?;
+            let status = launch.record(sink).run();
+            trace.finish()?;
+            status?
+        }
+    };
+    if asked.timing {
+        timing::print(File::from(kept))?;
+    }
     end_as(status)
 }
 

@@ -6,14 +6,16 @@
 use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gob::Limits;
+use crate::gob::{Limits, Raw};
 use crate::lifecycle::child::{self, Child, Forked, not_cloned};
 use crate::lifecycle::ending::{end, fail};
 use crate::lifecycle::messages::{Channel, FromContainer, Received, ToContainer};
 use crate::lifecycle::roles::{Role, Step};
+use crate::rpc::builtin::Product;
 use crate::rpc::server::{Call, Observer};
 use crate::rpc::service::{MethodSet, Service};
 use crate::{privileges, registry, rpc, trace};
@@ -52,21 +54,44 @@ fn serve(engine_name: &str, connection: UnixStream) -> Result<()> {
     // Should the container process have died before this was armed, then because master did, and the connection ends.
     trace::step(Step::RpcServer);
     let own = registry::rpc_methods(engine_name).map(|methods| MethodSet::clone(&methods)).unwrap_or_default();
-    let service = Service::new(engine_name, own, rpc::builtin::methods(&registry::builtin_methods(engine_name))?);
-    let mut recorder = Recorder;
+    let options = registry::builtin_methods(engine_name);
+    let service = Service::new(engine_name, own, rpc::builtin::methods(&options)?);
+    let mut recorder = Recorder(options.product);
     let observer: Option<&mut dyn Observer> = if trace::is_on() { Some(&mut recorder) } else { None };
     rpc::server::serve_observed(connection, &service, &Limits::default(), observer)
 }
 
 /// Writes each call into the record.
-struct Recorder;
+struct Recorder(&'static Product);
+
+/// An argument or reply that is longer than this as JSON is shown by its length: a line has to fit into one packet.
+const SHOWN: usize = 32 << 10;
+
+/// An argument or reply as JSON, without what nobody may see.
+fn shown(value: &Raw<'_>, secrets: &[&str]) -> Value {
+    let mut json = value.json().unwrap_or_else(|error| Value::String(error.to_string()));
+    for secret in secrets {
+        if let Some(hidden) = json.get_mut(*secret) {
+            *hidden = "hidden".into();
+        }
+    }
+    match json.to_string().len() {
+        ..=SHOWN => json,
+        length => format!("{length} bytes of JSON").into(),
+    }
+}
 
 impl Observer for Recorder {
     fn called(&mut self, call: &Call<'_>) {
         trace::event("rpc", || {
             let duration = u64::try_from(call.duration.as_nanos()).unwrap_or(u64::MAX);
-            let error = call.outcome.as_ref().err();
-            serde_json::json!({ "method": call.service_method, "ok": error.is_none(), "error": error, "duration": duration })
+            let (reply, error) = match &call.outcome {
+                Ok(reply) => (Some(shown(reply, &[])), None),
+                Err(error) => (None, Some(error)),
+            };
+            let args = call.args.as_ref().map(|args| shown(args, self.0.secrets(call.service_method)));
+            let (method, ok) = (call.service_method, error.is_none());
+            json!({ "method": method, "args": args, "reply": reply, "ok": ok, "error": error, "duration": duration })
         });
     }
 }

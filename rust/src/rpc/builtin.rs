@@ -30,6 +30,14 @@ pub struct Product {
     pub mount_reply: MountReply,
 }
 
+impl Product {
+    /// Arguments of `NAME.Method` that no trace may show.
+    pub fn secrets(&self, service_method: &str) -> &'static [&'static str] {
+        let method = service_method.rsplit('.').next();
+        self.methods.iter().find(|row| Some(row.name) == method).map_or(&[], |row| row.secrets)
+    }
+}
+
 /// SingularityCE.
 pub static SINGULARITYCE: Product = Product {
     name: "singularityce",
