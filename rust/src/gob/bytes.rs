@@ -222,9 +222,24 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for Array<T, N> 
     }
 }
 
+impl Complex {
+    /// The parts from their bytes, as [`Serialize`] hands them to the encoder: whether a number is zero must be known
+    /// before any of it is written.
+    pub(crate) fn from_parts(bytes: &[u8]) -> Option<(f64, f64)> {
+        let (real, imaginary) = bytes.split_first_chunk()?;
+        Some((f64::from_be_bytes(*real), f64::from_be_bytes(imaginary.try_into().ok()?)))
+    }
+}
+
 impl Serialize for Complex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.0, self.1).serialize(serializer)
+        if serializer.is_human_readable() {
+            return (self.0, self.1).serialize(serializer);
+        }
+        let mut parts = [0; 16];
+        parts[..8].copy_from_slice(&self.0.to_be_bytes());
+        parts[8..].copy_from_slice(&self.1.to_be_bytes());
+        serializer.serialize_bytes(&parts)
     }
 }
 

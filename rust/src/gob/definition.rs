@@ -133,12 +133,14 @@ impl WireType {
 
     /// The type that a peer defined.
     pub fn into_type(self, limits: &Limits) -> Result<Type> {
-        let name = |name: ByteString| {
-            if name.len() > limits.name {
-                return Err(Error::data(format!("gob: a name of {} bytes is beyond the limit", name.len())));
-            }
+        // Go names a field's type that has no name by its whole text, however long.
+        let text = |name: ByteString| {
             let name = String::from_utf8(name.into_vec());
             name.map(Cow::Owned).map_err(|_| Error::data("gob: bad data: a name is not valid UTF-8"))
+        };
+        let name = |name: ByteString| match name.len() {
+            len if len > limits.name => Err(Error::data(format!("gob: a name of {len} bytes is beyond the limit"))),
+            _ => text(name),
         };
         let (common, kind) = if let Some(array) = self.array {
             let len = usize::try_from(array.len).map_err(|_| Error::data("gob: bad data: negative array length"))?;
@@ -159,7 +161,7 @@ impl WireType {
                 .ok_or_else(Error::unknown_type)?;
             (opaque.common, Kind::Opaque(marshaler))
         };
-        Ok(Type { name: name(common.name)?, kind })
+        Ok(Type { name: text(common.name)?, kind })
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Limits {
     pub definitions: usize,
     /// Bytes of all type definitions of one stream together. Default 4 MiB.
     pub definition_bytes: usize,
-    /// Bytes of one name: of a type, a field, or a registered type. Default 1024.
+    /// Bytes of one name: of a field or a registered type. Default 1024. That of a type may be its whole text.
     pub name: usize,
     /// Elements and fields of one value that is read without its Rust type, where a byte on the wire takes many in
     /// memory. Default 1,048,576.

@@ -293,8 +293,8 @@ fn limits_hold() {
     assert_eq!(fails(&encoded(&vec![vec![vec![1i64]]])), "gob: too many or too large type definitions");
     assert_eq!(fails(&encoded(&vec![0i64; 5])), "gob: the value has too many elements");
     gob_struct! {
-        struct LongName as "TooLong" {
-            a: i64 as "A",
+        struct LongName as "Long" {
+            a: i64 as "TooLong",
         }
     }
     assert_eq!(fails(&encoded(&LongName { a: 1 })), "gob: a name of 7 bytes is beyond the limit");
@@ -317,4 +317,35 @@ fn a_list_of_nothing_cannot_be_endless() {
     assert!(raw.to::<Vec<()>>().unwrap_err().to_string().contains("exceeds input size"));
     assert!(raw.value().unwrap_err().to_string().contains("exceeds input size"));
     assert!(matches!(types.handle(70), Ok(Handle::Shared(_))));
+}
+
+#[test]
+fn complex_numbers_keep_signed_zeros_and_fields_leave_zero_out() {
+    gob_struct! {
+        struct Pair as "Pair" {
+            one: Complex as "One",
+            two: Complex as "Two",
+        }
+    }
+    let zeros = vec![Complex(-0.0, 0.0), Complex(0.0, -0.0)];
+    let bytes = encoded(&zeros);
+    assert_eq!(bytes[bytes.len() - 8..], [0, 2, 0xff, 0x80, 0, 0, 0xff, 0x80]);
+    let value = decoder(&bytes).next_value().unwrap().value().unwrap();
+    let mut again = Vec::new();
+    Encoder::new().encode_value(&value, &mut again).unwrap();
+    assert_eq!(again, bytes);
+    let bytes = encoded(&Pair { one: Complex(0.0, -0.0), two: Complex(0.0, 1.0) });
+    assert_eq!(bytes[bytes.len() - 6..], [2, 0, 0xfe, 0xf0, 0x3f, 0]);
+}
+
+#[test]
+fn the_name_of_a_type_may_be_its_whole_text() {
+    let mut types = Types::default();
+    let name = format!("struct {{ {} }}", "A int; ".repeat(500));
+    types.define(70, Type { name: name.clone().into(), kind: Kind::Struct(vec![].into()) }).unwrap();
+    let mut bytes = Vec::new();
+    Encoder::new().encode_as(&types, 70, &json!({}), &mut bytes).unwrap();
+    let mut decoder = decoder(&bytes);
+    let id = decoder.next_value().unwrap().id();
+    assert_eq!(decoder.types().get(id).unwrap().name, name);
 }

@@ -84,8 +84,7 @@ impl Value {
             Value::Int(number) => writer.serialize_i64(*number),
             Value::Uint(number) => writer.serialize_u64(*number),
             Value::Float(number) => writer.serialize_f64(*number),
-            Value::Complex(real, imaginary) if *real == 0.0 && *imaginary == 0.0 => writer.zero_complex(),
-            Value::Complex(real, imaginary) => (real, imaginary).serialize(writer),
+            Value::Complex(real, imaginary) => writer.complex(*real, *imaginary),
             Value::String(text) => writer.serialize_bytes(text),
             Value::Bytes(bytes) | Value::Opaque(bytes) => writer.serialize_bytes(bytes),
             Value::List(elements) => {

@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use serde::ser::{self, Serialize};
 
-use crate::gob::bytes::from_base64;
+use crate::gob::bytes::{Complex, from_base64};
 use crate::gob::encode::Announcer;
 use crate::gob::number::{put_count_at, put_counted, put_float, put_int, put_uint};
 use crate::gob::schema::{self, Handle, Kind, Type, Types};
@@ -101,15 +101,15 @@ impl<'a, 's> ValueWriter<'a, 's> {
         }
     }
 
-    /// A complex zero, which a field leaves out.
-    pub fn zero_complex(mut self) -> Result<()> {
+    /// A complex number; a field leaves out zero of any sign.
+    pub fn complex(self, real: f64, imaginary: f64) -> Result<()> {
         if !matches!(self.ty.kind, Kind::Complex) {
             return Err(self.mismatch("a complex number"));
         }
-        if self.begin(true) {
-            self.state.body.extend([0, 0]);
-        }
-        Ok(())
+        self.scalar(real == 0.0 && imaginary == 0.0, |out| {
+            put_float(out, real);
+            put_float(out, imaginary);
+        })
     }
 
     /// An interface value of the concrete type `ty`, written by `write`.
@@ -280,6 +280,10 @@ impl<'a, 's> ser::Serializer for ValueWriter<'a, 's> {
         match self.ty.kind {
             Kind::String | Kind::Bytes => self.scalar(bytes.is_empty(), |out| put_counted(out, bytes)),
             Kind::Opaque(_) => self.scalar(false, |out| put_counted(out, bytes)),
+            Kind::Complex => {
+                let (real, imaginary) = Complex::from_parts(bytes).ok_or_else(|| self.mismatch("bytes"))?;
+                self.complex(real, imaginary)
+            }
             _ => Err(self.mismatch("bytes")),
         }
     }
