@@ -7,7 +7,8 @@ RELEASE = target/release
 TESTS = $(CARGO) test --features _fault
 
 .DEFAULT_GOAL := help
-.PHONY: probe help setup build run test test-rust test-go test-scenarios test-differential test-killed lint bench bench-start bench-memory clean
+.PHONY: probe help setup build run test test-rust test-go test-scenarios test-differential test-gob-differential test-killed lint \
+	bench bench-start bench-memory clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -44,6 +45,9 @@ test-scenarios: probe ## the scenarios against the Rust starter, or the one that
 
 test-differential: ## bundles under crun and under pinion, compared
 	$(TESTS) --test differential -- --nocapture
+
+test-gob-differential: ## gob against Go's own: VALUES random values and as many changed streams (100000)
+	PINION_GOB_VALUES=$(or $(VALUES),100000) $(TESTS) --test gob_differential -- --nocapture
 
 test-killed: probe ## every process killed at every point: nothing may be left
 	$(TESTS) --test killed -- --nocapture

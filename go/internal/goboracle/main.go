@@ -11,9 +11,15 @@ import (
 	"encoding/binary"
 	"io"
 	"os"
+	"syscall"
+	"time"
 )
 
 func main() {
+	// A changed stream can make Go's decoder take memory for a map of 2^40 entries, or count as far. Better dead.
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: 3 << 30, Max: 3 << 30}); err != nil {
+		panic(err)
+	}
 	in, out := bufio.NewReaderSize(os.Stdin, 1<<16), bufio.NewWriterSize(os.Stdout, 1<<16)
 	var cases []*testCase
 	for {
@@ -23,6 +29,7 @@ func main() {
 		}
 		request := reader{must(readCounted(in))}
 		var answer writer
+		late := time.AfterFunc(10*time.Second, func() { os.Exit(1) })
 		switch verb {
 		case 'g': // seed, count: random streams
 			cases = generate(request.seed(), request.number())
@@ -59,6 +66,7 @@ func main() {
 		default:
 			panic("unknown verb")
 		}
+		late.Stop()
 		must(out.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(answer.buffer)))))
 		must(out.Write(answer.buffer))
 		if err := out.Flush(); err != nil {

@@ -66,8 +66,10 @@ type gobbed struct{ hidden int32 }
 func (g gobbed) GobEncode() ([]byte, error) { return fmt.Appendf(nil, "%d", g.hidden), nil }
 
 func (g *gobbed) GobDecode(data []byte) error {
-	_, err := fmt.Sscan(string(data), &g.hidden)
-	return err
+	if _, err := fmt.Sscan(string(data), &g.hidden); err != nil {
+		return fmt.Errorf("gobbed: %w", err)
+	}
+	return nil
 }
 
 // packed uses the other pair of methods, on pointers.
@@ -176,7 +178,10 @@ func randomType(r *rand.Rand, depth int) reflect.Type {
 	case 5, 6:
 		return reflect.SliceOf(randomType(r, depth-1))
 	case 7:
-		return reflect.ArrayOf(pick(r, []int{0, 1, 2, 5, 70}), randomType(r, depth-2))
+		if r.IntN(5) == 0 {
+			return reflect.ArrayOf(70, pick(r, scalars))
+		}
+		return reflect.ArrayOf(pick(r, []int{0, 1, 2, 5}), randomType(r, depth-1))
 	case 8:
 		return reflect.MapOf(pick(r, keys), randomType(r, depth-1))
 	default:

@@ -44,21 +44,26 @@ pub fn build(name: &str, dir: &Path) -> PathBuf {
 impl Oracle {
     /// Starts the program.
     pub fn start(program: &Path) -> Oracle {
-        let mut process = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+        let mut process = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
         let (input, output) = (process.stdin.take(), process.stdout.take().expect("is piped"));
         Oracle { process, input, output }
     }
 
-    /// Sends a request and waits for its answer.
-    pub fn ask(&mut self, verb: u8, request: &[u8]) -> Answer {
+    /// Sends a request and waits for its answer. None if the process ended: of too much memory, or of too much time.
+    pub fn ask(&mut self, verb: u8, request: &[u8]) -> Option<Answer> {
         let mut message = vec![verb];
         put_bytes(&mut message, request);
-        self.input.as_mut().expect("is open").write_all(&message).expect("the oracle reads");
+        self.input.as_mut().expect("is open").write_all(&message).ok()?;
         let mut count = [0; 4];
-        self.output.read_exact(&mut count).expect("the oracle answers");
+        self.output.read_exact(&mut count).ok()?;
         let mut bytes = vec![0; u32::from_le_bytes(count) as usize];
-        self.output.read_exact(&mut bytes).expect("the oracle answers");
-        Answer { bytes, at: 0 }
+        self.output.read_exact(&mut bytes).ok()?;
+        Some(Answer { bytes, at: 0 })
     }
 }
 

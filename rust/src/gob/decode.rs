@@ -28,8 +28,6 @@ pub struct Decoder<R> {
     known: Known,
     names: Arc<Names>,
     limits: Limits,
-    /// Types of values so far, and whether they may hold interfaces.
-    seen: Vec<(Id, bool)>,
     /// A gathered value.
     gathered: Vec<u8>,
 }
@@ -38,14 +36,7 @@ impl<R: Read> Decoder<R> {
     /// A decoder for a new stream.
     pub fn new(reader: R, limits: Limits) -> Self {
         let input = Input::new(reader);
-        Decoder {
-            input,
-            known: Known::default(),
-            names: Arc::default(),
-            limits,
-            seen: Vec::new(),
-            gathered: Vec::new(),
-        }
+        Decoder { input, known: Known::default(), names: Arc::default(), limits, gathered: Vec::new() }
     }
 
     /// Translates the names of interface values.
@@ -102,16 +93,7 @@ impl<R: Read> Decoder<R> {
     }
 
     fn whole(&mut self, id: Id, start: usize, end: usize) -> Result<Raw<'_>> {
-        let seen = self.seen.iter().find(|(seen, _)| *seen == id);
-        let holds_interface = match seen {
-            Some((_, holds_interface)) => *holds_interface,
-            None => {
-                let holds_interface = self.known.types.holds_interface(id)?;
-                self.seen.push((id, holds_interface));
-                holds_interface
-            }
-        };
-        if holds_interface {
+        if self.known.holds_interface(id)? {
             return self.gather(id, start, end);
         }
         Ok(Raw {
@@ -201,9 +183,22 @@ struct Known {
     types: Arc<Types>,
     /// Bytes of all definitions.
     spent: usize,
+    /// Types of values so far, and whether they may hold interfaces.
+    seen: Vec<(Id, bool)>,
 }
 
 impl Known {
+    /// Whether values of the type may span messages. An error if a type is not defined that it is made of, even where
+    /// the value at hand would not need it: as in Go.
+    fn holds_interface(&mut self, id: Id) -> Result<bool> {
+        if let Some((_, known)) = self.seen.iter().find(|(seen, _)| *seen == id) {
+            return Ok(*known);
+        }
+        let holds_interface = self.types.holds_interface(id)?;
+        self.seen.push((id, holds_interface));
+        Ok(holds_interface)
+    }
+
     /// Takes in the definition of the type `-id` at the cursor.
     fn define(&mut self, limits: &Limits, id: i64, reader: &mut Reader<'_>) -> Result<()> {
         let id = id.checked_neg().and_then(|id| Id::try_from(id).ok()).ok_or_else(Error::unknown_type)?;
@@ -321,6 +316,7 @@ impl<R: Read> Gatherer<'_, R> {
             return Ok(());
         }
         let id = self.concrete()?;
+        self.known.holds_interface(id)?;
         put_int(self.out, id.into());
         self.read(false, |reader| reader.uint())?;
         let mark = self.out.len();

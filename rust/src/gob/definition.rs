@@ -133,35 +133,37 @@ impl WireType {
 
     /// The type that a peer defined.
     pub fn into_type(self, limits: &Limits) -> Result<Type> {
-        // Go names a field's type that has no name by its whole text, however long.
-        let text = |name: ByteString| {
-            let name = String::from_utf8(name.into_vec());
-            name.map(Cow::Owned).map_err(|_| Error::data("gob: bad data: a name is not valid UTF-8"))
-        };
+        // Go names a field's type that has no name by its whole text, however long; and takes any bytes.
+        let text = |name: ByteString| Cow::Owned(name.to_string_lossy().into_owned());
         let name = |name: ByteString| match name.len() {
             len if len > limits.name => Err(Error::data(format!("gob: a name of {len} bytes is beyond the limit"))),
-            _ => text(name),
+            _ => Ok(text(name)),
         };
-        let (common, kind) = if let Some(array) = self.array {
+        let mut kinds = Vec::new();
+        if let Some(array) = self.array {
             let len = usize::try_from(array.len).map_err(|_| Error::data("gob: bad data: negative array length"))?;
-            (array.common, Kind::Array { elem: component(array.elem)?, len })
-        } else if let Some(slice) = self.slice {
-            (slice.common, Kind::Slice { elem: component(slice.elem)? })
-        } else if let Some(map) = self.map {
-            (map.common, Kind::Map { key: component(map.key)?, elem: component(map.elem)? })
-        } else if let Some(structure) = self.structure {
+            kinds.push((array.common, Kind::Array { elem: component(array.elem)?, len }));
+        }
+        if let Some(slice) = self.slice {
+            kinds.push((slice.common, Kind::Slice { elem: component(slice.elem)? }));
+        }
+        if let Some(map) = self.map {
+            kinds.push((map.common, Kind::Map { key: component(map.key)?, elem: component(map.elem)? }));
+        }
+        if let Some(structure) = self.structure {
             let field = |field: FieldType| Ok(Field { name: name(field.name)?, ty: component(field.id)? });
             let fields = structure.fields.into_iter().map(field).collect::<Result<_>>()?;
-            (structure.common, Kind::Struct(Cow::Owned(fields)))
-        } else {
-            let opaque = [(self.gob, Marshaler::Gob), (self.binary, Marshaler::Binary), (self.text, Marshaler::Text)];
-            let (opaque, marshaler) = opaque
-                .into_iter()
-                .find_map(|(opaque, marshaler)| Some((opaque?, marshaler)))
-                .ok_or_else(Error::unknown_type)?;
-            (opaque.common, Kind::Opaque(marshaler))
+            kinds.push((structure.common, Kind::Struct(Cow::Owned(fields))));
+        }
+        let opaque = [(self.gob, Marshaler::Gob), (self.binary, Marshaler::Binary), (self.text, Marshaler::Text)];
+        kinds.extend(
+            opaque.into_iter().filter_map(|(opaque, marshaler)| Some((opaque?.common, Kind::Opaque(marshaler)))),
+        );
+        // Go takes several kinds or none, and wonders when it needs one of them.
+        let (1, Some((common, kind))) = (kinds.len(), kinds.pop()) else {
+            return Err(Error::data("gob: bad data: a type definition must have exactly one kind"));
         };
-        Ok(Type { name: text(common.name)?, kind })
+        Ok(Type { name: text(common.name), kind })
     }
 }
 
