@@ -318,11 +318,19 @@ impl Typed for Time {
         static TIME: Type = Type { name: Cow::Borrowed("Time"), kind: Kind::Opaque(Marshaler::Gob) };
         &TIME
     }
+
+    fn go_name() -> Cow<'static, str> {
+        Cow::Borrowed("time.Time")
+    }
 }
 
 impl<T: Typed, const N: usize> Typed for Array<T, N> {
     fn gob_type() -> &'static Type {
         const { &Type { name: Cow::Borrowed(""), kind: Kind::Array { elem: Ref::Static(T::gob_type), len: N } } }
+    }
+
+    fn go_name() -> Cow<'static, str> {
+        format!("[{N}]{}", T::go_name()).into()
     }
 }
 

@@ -151,7 +151,7 @@ impl WireType {
             kinds.push((map.common, Kind::Map { key: component(map.key)?, elem: component(map.elem)? }));
         }
         if let Some(structure) = self.structure {
-            let field = |field: FieldType| Ok(Field { name: name(field.name)?, ty: component(field.id)? });
+            let field = |field: FieldType| Ok(Field { name: name(field.name)?, ty: component(field.id)?, local: None });
             let fields = structure.fields.into_iter().map(field).collect::<Result<_>>()?;
             kinds.push((structure.common, Kind::Struct(Cow::Owned(fields))));
         }

@@ -2,7 +2,8 @@
 //! The writing end of a stream. Definitions go out as messages of their own before the value that needs them, so
 //! that a peer can pass over any value; each goes out once.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -114,6 +115,29 @@ pub(crate) fn definitions_of(messages: &[u8]) -> Result<usize> {
     }
 }
 
+/// The number of a type whose components are being numbered.
+const UNNUMBERED: Id = 0;
+
+/// What Go calls a component in its definition, which depends on where it meets it first.
+enum Naming {
+    /// By its name.
+    Own,
+    /// Not at all.
+    None,
+    /// By its name, or by its whole text if it has none.
+    Field(Option<fn() -> Cow<'static, str>>),
+}
+
+impl Naming {
+    fn name(&self, component: Ref, ty: &Type) -> Cow<'static, str> {
+        match (self, component) {
+            (Naming::None, Ref::Static(_)) => Cow::Borrowed(""),
+            (Naming::Field(Some(local)), _) if ty.name.is_empty() => local().trim_start_matches('*').to_owned().into(),
+            _ => ty.name.clone(),
+        }
+    }
+}
+
 /// Numbers types and sends their definitions.
 pub(crate) struct Announcer {
     /// By the address of the description, which [`kept`](Self::kept) keeps from being used again.
@@ -129,16 +153,14 @@ impl Announcer {
     /// to `out`.
     pub fn announce(&mut self, types: &Types, ty: &Handle, out: &mut Vec<u8>) -> Result<Id> {
         let first = self.next;
-        match self.number(types, ty) {
+        match self.number(types, ty, ty.name.clone()) {
             Ok(id) => {
-                for new in first..self.next {
-                    self.define(new, out)?;
-                }
+                self.define_all(id, &mut (first..self.next).collect(), out)?;
                 Ok(id)
             }
             Err(error) => {
                 // None of it was sent: forget all of it.
-                self.ids.retain(|_, id| *id < first);
+                self.ids.retain(|_, id| *id < first && *id != UNNUMBERED);
                 Arc::make_mut(&mut self.own).forget_from(first);
                 self.next = first;
                 Err(error)
@@ -146,8 +168,9 @@ impl Announcer {
         }
     }
 
-    /// Numbers a type before its components, as Go does.
-    fn number(&mut self, types: &Types, ty: &Handle) -> Result<Id> {
+    /// Numbers a type in Go's order: a struct before its fields, others after their components. A type that is made of
+    /// itself gets its number when the first that needs it has one.
+    fn number(&mut self, types: &Types, ty: &Handle, name: Cow<'static, str>) -> Result<Id> {
         if let Some(id) = ty.kind.builtin_id() {
             return Ok(id);
         }
@@ -155,27 +178,89 @@ impl Announcer {
         if let Some(id) = self.ids.get(&address) {
             return Ok(*id);
         }
-        let id = self.next;
-        self.next = id.checked_add(1).ok_or_else(|| Error::data("gob: too many types"))?;
-        self.ids.insert(address, id);
+        self.ids.insert(address, UNNUMBERED);
         self.kept.push(ty.clone());
-        let mut number = |component: Ref| {
-            let ty = types.resolve_handle(component)?;
-            self.number(types, &ty).map(Ref::Id)
-        };
         let kind = match &ty.kind {
-            Kind::Array { elem, len } => Kind::Array { elem: number(*elem)?, len: *len },
-            Kind::Slice { elem } => Kind::Slice { elem: number(*elem)? },
-            Kind::Map { key, elem } => Kind::Map { key: number(*key)?, elem: number(*elem)? },
-            Kind::Struct(fields) => {
-                let field = |field: &Field| Ok(Field { name: field.name.clone(), ty: number(field.ty)? });
-                Kind::Struct(fields.iter().map(field).collect::<Result<Vec<_>>>()?.into())
+            Kind::Array { elem, len } => {
+                let [elem] = self.components(types, address, [(*elem, Naming::None)])?;
+                Kind::Array { elem, len: *len }
             }
-            Kind::Opaque(marshaler) => Kind::Opaque(*marshaler),
+            Kind::Slice { elem } => {
+                let [elem] = self.components(types, address, [(*elem, Naming::Own)])?;
+                Kind::Slice { elem }
+            }
+            Kind::Map { key, elem } => {
+                let [key, elem] = self.components(types, address, [(*key, Naming::None), (*elem, Naming::None)])?;
+                Kind::Map { key, elem }
+            }
+            Kind::Struct(fields) => {
+                self.assign(address)?;
+                let mut numbered = Vec::with_capacity(fields.len());
+                for field in fields.iter() {
+                    let [ty] = self.components(types, address, [(field.ty, Naming::Field(field.local))])?;
+                    numbered.push(Field { name: field.name.clone(), ty, local: None });
+                }
+                Kind::Struct(numbered.into())
+            }
+            Kind::Opaque(marshaler) => {
+                self.assign(address)?;
+                Kind::Opaque(*marshaler)
+            }
             _ => return Err(Error::unknown_type()),
         };
-        Arc::make_mut(&mut self.own).define(id, Type { name: ty.name.clone(), kind })?;
+        let id = self.assign(address)?;
+        Arc::make_mut(&mut self.own).define(id, Type { name, kind })?;
         Ok(id)
+    }
+
+    /// Numbers the components of the type at `owner`, and that type at the latest then.
+    fn components<const N: usize>(
+        &mut self,
+        types: &Types,
+        owner: usize,
+        components: [(Ref, Naming); N],
+    ) -> Result<[Ref; N]> {
+        let mut numbers = [(UNNUMBERED, 0); N];
+        for (number, (component, naming)) in numbers.iter_mut().zip(components) {
+            let ty = types.resolve_handle(component)?;
+            *number = (self.number(types, &ty, naming.name(component, &ty))?, std::ptr::from_ref::<Type>(&ty).addr());
+        }
+        self.assign(owner)?;
+        let mut refs = [Ref::Id(UNNUMBERED); N];
+        for (component, (id, address)) in refs.iter_mut().zip(numbers) {
+            *component = Ref::Id(if id == UNNUMBERED { self.assign(address)? } else { id });
+        }
+        Ok(refs)
+    }
+
+    /// The number of the type at `address`, which gets the next one if it has none.
+    fn assign(&mut self, address: usize) -> Result<Id> {
+        let id = self.ids.entry(address).or_insert(UNNUMBERED);
+        if *id == UNNUMBERED {
+            *id = self.next;
+            self.next = self.next.checked_add(1).ok_or_else(|| Error::data("gob: too many types"))?;
+        }
+        Ok(*id)
+    }
+
+    /// Defines a type and then its components, as far as they are among the `new` ones.
+    fn define_all(&mut self, id: Id, new: &mut BTreeSet<Id>, out: &mut Vec<u8>) -> Result<()> {
+        if !new.remove(&id) {
+            return Ok(());
+        }
+        self.define(id, out)?;
+        let components: Vec<Ref> = match &self.own.get(id)?.kind {
+            Kind::Array { elem, .. } | Kind::Slice { elem } => vec![*elem],
+            Kind::Map { key, elem } => vec![*key, *elem],
+            Kind::Struct(fields) => fields.iter().map(|field| field.ty).collect(),
+            _ => Vec::new(),
+        };
+        for component in components {
+            if let Ref::Id(id) = component {
+                self.define_all(id, new, out)?;
+            }
+        }
+        Ok(())
     }
 
     fn define(&mut self, id: Id, out: &mut Vec<u8>) -> Result<()> {

@@ -10,8 +10,8 @@ use super::{Error, Result};
 /// The number of a type in one stream. Below 64 are built-in types.
 pub type Id = i32;
 
-/// The first id of this side's own definitions.
-pub const FIRST_OWN_ID: Id = 65;
+/// The first id of this side's own definitions: that of the first type in a Go process.
+pub const FIRST_OWN_ID: Id = FIRST_USER_ID;
 /// The first id that Go accepts a definition for.
 pub const FIRST_USER_ID: Id = 64;
 
@@ -86,6 +86,8 @@ pub struct Field {
     pub name: Cow<'static, str>,
     /// The type of the field.
     pub ty: Ref,
+    /// The type as the Go program writes it that the Rust type stands for. Streams do not say.
+    pub local: Option<fn() -> Cow<'static, str>>,
 }
 
 /// Names the type of a component, which may be the very type that holds it.

@@ -29,26 +29,35 @@ pub trait Typed {
 
     /// The type's description, one and the same at every call.
     fn gob_type() -> &'static Type;
+
+    /// The type as Go writes it: `[]uint8`, `rpc.MkdirArgs`.
+    fn go_name() -> Cow<'static, str> {
+        Self::gob_type().name.clone()
+    }
 }
 
 macro_rules! typed {
-    ($($kind:ident: $($ty:ty),*;)*) => {
+    ($($kind:ident: $($ty:ty = $go:literal),*;)*) => {
         $($(impl Typed for $ty {
             fn gob_type() -> &'static Type {
                 &schema::$kind
+            }
+
+            fn go_name() -> Cow<'static, str> {
+                Cow::Borrowed($go)
             }
         })*)*
     };
 }
 
 typed! {
-    BOOL: bool;
-    INT: i8, i16, i32, i64, isize;
-    UINT: u16, u32, u64, usize;
-    FLOAT: f32, f64;
-    COMPLEX: Complex;
-    STRING: String, str, ByteString;
-    BYTES: Bytes;
+    BOOL: bool = "bool";
+    INT: i8 = "int8", i16 = "int16", i32 = "int32", i64 = "int64", isize = "int";
+    UINT: u16 = "uint16", u32 = "uint32", u64 = "uint64", usize = "uint";
+    FLOAT: f32 = "float32", f64 = "float64";
+    COMPLEX: Complex = "complex128";
+    STRING: String = "string", str = "string", ByteString = "string";
+    BYTES: Bytes = "[]uint8";
 }
 
 impl Typed for u8 {
@@ -57,6 +66,10 @@ impl Typed for u8 {
     fn gob_type() -> &'static Type {
         &schema::UINT
     }
+
+    fn go_name() -> Cow<'static, str> {
+        Cow::Borrowed("uint8")
+    }
 }
 
 impl Typed for () {
@@ -64,6 +77,10 @@ impl Typed for () {
     fn gob_type() -> &'static Type {
         static EMPTY: Type = Type { name: Cow::Borrowed(""), kind: Kind::Struct(Cow::Borrowed(&[])) };
         &EMPTY
+    }
+
+    fn go_name() -> Cow<'static, str> {
+        Cow::Borrowed("struct {}")
     }
 }
 
@@ -74,11 +91,19 @@ impl<T: Typed> Typed for Vec<T> {
         }
         const { &Type { name: Cow::Borrowed(""), kind: Kind::Slice { elem: Ref::Static(T::gob_type) } } }
     }
+
+    fn go_name() -> Cow<'static, str> {
+        format!("[]{}", T::go_name()).into()
+    }
 }
 
 impl<T: Typed, const N: usize> Typed for [T; N] {
     fn gob_type() -> &'static Type {
         Array::<T, N>::gob_type()
+    }
+
+    fn go_name() -> Cow<'static, str> {
+        Array::<T, N>::go_name()
     }
 }
 
@@ -87,6 +112,10 @@ macro_rules! transparent {
         $(impl<T: Typed + ?Sized> Typed for $ty {
             fn gob_type() -> &'static Type {
                 T::gob_type()
+            }
+
+            fn go_name() -> Cow<'static, str> {
+                T::go_name()
             }
         })*
     };
@@ -97,6 +126,14 @@ transparent!(&T, Box<T>);
 impl<T: Typed> Typed for Option<T> {
     fn gob_type() -> &'static Type {
         T::gob_type()
+    }
+
+    /// A pointer; `None` of an interface is nil.
+    fn go_name() -> Cow<'static, str> {
+        match T::gob_type().kind {
+            Kind::Interface => T::go_name(),
+            _ => format!("*{}", T::go_name()).into(),
+        }
     }
 }
 
@@ -111,13 +148,19 @@ macro_rules! maps {
                     }
                 }
             }
+
+            fn go_name() -> Cow<'static, str> {
+                format!("map[{}]{}", K::go_name(), V::go_name()).into()
+            }
         })*
     };
 }
 
 maps!(BTreeMap, HashMap);
 
-/// Declares a struct with its Go names: the Rust struct, serde for it, and its gob type from one list.
+/// Declares a struct with its Go names: the Rust struct, serde for it, and its gob type from one list. In messages it
+/// belongs to a Go package `rpc`, where engines have their arguments; the Go type of a field that Rust has no name for
+/// stands behind the field's name.
 ///
 /// ```
 /// pinion::gob_struct! {
@@ -126,7 +169,7 @@ maps!(BTreeMap, HashMap);
 ///         /// The path to make.
 ///         pub path: pinion::gob::ByteString as "Path",
 ///         /// Permission bits.
-///         pub perm: u32 as "Perm",
+///         pub perm: u32 as "Perm" ("fs.FileMode"),
 ///     }
 /// }
 /// ```
@@ -135,7 +178,7 @@ macro_rules! gob_struct {
     (
         $(#[$attribute:meta])*
         $visible:vis struct $name:ident as $go:literal {
-            $($(#[$field_attribute:meta])* $field_visible:vis $field:ident: $ty:ty as $field_go:literal,)*
+            $($(#[$field_attribute:meta])* $field_visible:vis $field:ident: $ty:ty as $field_go:literal $(($local:literal))?,)*
         }
     ) => {
         $(#[$attribute])*
@@ -153,12 +196,29 @@ macro_rules! gob_struct {
                     $(Field {
                         name: Cow::Borrowed($field_go),
                         ty: Ref::Static(<$ty as $crate::gob::Typed>::gob_type),
+                        local: Some($crate::gob_local!($ty $(, $local)?)),
                     },)*
                 ];
                 static TYPE: $crate::gob::Type =
                     $crate::gob::Type { name: Cow::Borrowed($go), kind: Kind::Struct(Cow::Borrowed(FIELDS)) };
                 &TYPE
             }
+
+            fn go_name() -> ::std::borrow::Cow<'static, str> {
+                ::std::borrow::Cow::Borrowed(concat!("rpc.", $go))
+            }
         }
+    };
+}
+
+/// What Go calls the type of a field: what it calls the Rust type, unless told otherwise.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! gob_local {
+    ($ty:ty) => {
+        <$ty as $crate::gob::Typed>::go_name
+    };
+    ($ty:ty, $local:literal) => {
+        || ::std::borrow::Cow::Borrowed($local)
     };
 }

@@ -129,22 +129,22 @@ fn definitions_go_out_once() {
 fn known_bytes() {
     assert_eq!(encoded(&0i64), [3, 4, 0, 0]);
     assert_eq!(encoded(&"hi"), [5, 12, 0, 2, b'h', b'i']);
-    // What Go 1.26 sends for a MountArgs, with its type's number as the only difference.
+    // What Go 1.26 sends for a MountArgs in a new process.
     let args = crate::rpc::builtin::mount::MountArgs {
         source: "proc".into(),
         target: "/p".into(),
         flags: 14,
         ..Default::default()
     };
-    let mut definition = vec![0xff, 0x81, 3, 1, 1, 9];
-    definition.extend(b"MountArgs\x01\xff\x82\x00\x01\x06");
+    let mut definition = vec![0x7f, 3, 1, 1, 9];
+    definition.extend(b"MountArgs\x01\xff\x80\x00\x01\x06");
     for (name, id) in [("Root", 6), ("Source", 6), ("Target", 6), ("Filesystem", 6), ("Mountflags", 3), ("Data", 6)] {
         definition.extend([1, name.len() as u8]);
         definition.extend(name.as_bytes());
         definition.extend([1, id << 1, 0]);
     }
     definition.extend([0, 0]);
-    let want = [message(&definition), message(b"\xff\x82\x02\x04proc\x01\x02/p\x02\x0e\x00")].concat();
+    let want = [message(&definition), message(b"\xff\x80\x02\x04proc\x01\x02/p\x02\x0e\x00")].concat();
     assert_eq!(encoded(&args), want);
 }
 
@@ -168,7 +168,7 @@ fn fields_are_matched_by_name() {
 #[test]
 fn json_is_sent_as_a_declared_type() {
     let mut types = Types::default();
-    let field = |name: &'static str, id| Field { name: name.into(), ty: Ref::Id(id) };
+    let field = |name: &'static str, id| Field { name: name.into(), ty: Ref::Id(id), local: None };
     types
         .define(70, Type { name: "Inner".into(), kind: Kind::Struct(vec![field("A", 2), field("B", 3)].into()) })
         .unwrap();
@@ -265,9 +265,9 @@ fn types_that_lie_are_refused() {
     assert_eq!(decoder_twice.next_value().err().unwrap().to_string(), "gob: duplicate type received");
     let only = &definition[..definition.len() - usize::from(last_length(&definition)) - 1];
     assert_eq!(refused(only), "unexpected EOF");
-    let beyond = [only, &message(&[0xff, 0x82, 9, 1, 0])].concat();
+    let beyond = [only, &message(&[0xff, 0x80, 9, 1, 0])].concat();
     assert_eq!(refused(&beyond), "gob: bad data: field numbers out of bounds");
-    let far = [only, &message(&[0xff, 0x82, 0xf8, 255, 255, 255, 255, 255, 255, 255, 255, 0])].concat();
+    let far = [only, &message(&[0xff, 0x80, 0xf8, 255, 255, 255, 255, 255, 255, 255, 255, 0])].concat();
     assert_eq!(refused(&far), "gob: bad data: field numbers out of bounds");
     // A definition that names itself or nothing known.
     for elem in [65, 66, 12, i64::MAX, -5] {

@@ -24,7 +24,7 @@ gob_struct! {
         /// The directory to make: a path under the root, or relative to it.
         pub path: ByteString as "Path",
         /// Permission bits, at most 0777: Go's `FileMode` has other meanings above.
-        pub perm: u32 as "Perm",
+        pub perm: u32 as "Perm" ("fs.FileMode"),
     }
 }
 

@@ -27,7 +27,7 @@ gob_struct! {
         /// The file system's type, or empty.
         pub filesystem: ByteString as "Filesystem",
         /// The bits of mount(2).
-        pub flags: u64 as "Mountflags",
+        pub flags: u64 as "Mountflags" ("uintptr"),
         /// The file system's options, or empty.
         pub data: ByteString as "Data",
     }
@@ -39,7 +39,7 @@ gob_struct! {
         /// What was tried, on what, and why it failed.
         pub message: ByteString as "Message",
         /// The errno of the call that failed.
-        pub errno: u64 as "Errno",
+        pub errno: u64 as "Errno" ("syscall.Errno"),
         /// Whether something was not there.
         pub is_not_exist: bool as "IsNotExist",
         /// Whether a right was lacking.
