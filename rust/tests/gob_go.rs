@@ -13,7 +13,8 @@ use pinion::gob::schema::{INTERFACE, Type};
 use pinion::gob::{self, ByteString, Bytes, Decoder, Encoder, Limits, Names, Time, Typed};
 use pinion::gob_struct;
 use pinion::rpc::builtin::mkdir::MkdirArgs;
-use pinion::rpc::builtin::mount::{MountArgs, PlainError};
+use pinion::rpc::builtin::mount::MountArgs;
+use pinion::rpc::builtin::registered::GoError;
 use pinion::rpc::builtin::{self, MountReply, Options};
 use pinion::rpc::{Client, MethodSet, Service, serve};
 use serde::{Deserialize, Serialize};
@@ -166,7 +167,7 @@ gob_struct! {
     struct PathError as "PathError" {
         op: ByteString as "Op",
         path: ByteString as "Path",
-        err: Option<PlainError> as "Err",
+        err: Option<GoError> as "Err",
     }
 }
 
@@ -206,13 +207,13 @@ fn methods() -> MethodSet {
         .unwrap()
         .with_names(&names())
         .with("PlainMount", plain_mount)
-        .method("PlainNil", |_: i64| Ok(None::<PlainError>))
+        .method("PlainNil", |_: i64| Ok(None::<GoError>))
         .method("Echo", |args: EchoArgs| Ok(EchoReply { text: args.text, data: args.data, count: args.count }))
         .method("Fail", |_: i64| Err::<i64, _>("no: such luck".into()))
         .method("Boom", |_: i64| -> Result<i64, _> { panic!("boom") })
         .method("Stat", |path: ByteString| {
             Ok(if path.is_empty() {
-                let err = Some(PlainError::Errno(2));
+                let err = Some(GoError::Errno(2));
                 let error = PathError { op: "stat".into(), path, err };
                 StatReply { info: None, error: Some(Registered::PathError(error)) }
             } else {
@@ -319,7 +320,7 @@ fn an_unmodified_go_server_is_called() {
     assert_eq!((info.name, info.size, info.time.seconds), ("n".into(), 42, 1));
     let reply: StatReply = client.call("Stat", "").unwrap();
     let Some(Registered::PathError(error)) = reply.error else { panic!("no error") };
-    assert_eq!((error.op, error.err), ("stat".into(), Some(PlainError::Errno(2))));
+    assert_eq!((error.op, error.err), ("stat".into(), Some(GoError::Errno(2))));
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod hostname;
 pub mod mkdir;
 pub mod mount;
 pub mod raise;
+pub mod registered;
 
 pub use super::beneath::Resolver;
 pub use mount::MountReply;
@@ -107,7 +108,7 @@ impl Builtin {
 
 /// All methods that the options choose.
 pub fn methods(options: &Options) -> Result<MethodSet> {
-    let set =
-        options.product.methods.iter().fold(MethodSet::new(), |set, builtin| (builtin.add)(set, builtin, options));
+    let set = MethodSet::new().with_names(&registered::names());
+    let set = options.product.methods.iter().fold(set, |set, builtin| (builtin.add)(set, builtin, options));
     options.names.iter().try_fold(set, |set, (local, wire)| set.renamed(local, wire))
 }

@@ -8,10 +8,10 @@ use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, statfs};
 use rustix::thread::CapabilitySet;
 
+use super::registered::GoError;
 use super::{Builtin, Resolver, raise};
 use crate::error::{CallbackError, errno_text};
-use crate::gob::schema::{self, Type};
-use crate::gob::{ByteString, Names, Typed};
+use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
 use crate::rpc::beneath::{self, Want};
 
@@ -52,22 +52,8 @@ gob_struct! {
 pub enum MountReply {
     /// A [`MountErrorReply`].
     Struct,
-    /// Go's `error` itself: nil, or an errno under the registered name `syscall.Errno`.
+    /// Go's `error` itself: nil, or a [`GoError::Errno`].
     Plain,
-}
-
-/// The reply in the form [`MountReply::Plain`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum PlainError {
-    /// The errno of the call that failed.
-    #[serde(rename = "syscall.Errno")]
-    Errno(u64),
-}
-
-impl Typed for PlainError {
-    fn gob_type() -> &'static Type {
-        &schema::INTERFACE
-    }
 }
 
 /// Mount.
@@ -82,9 +68,7 @@ pub static METHOD: Builtin = Builtin {
         match options.mount_reply {
             MountReply::Struct => builtin.answered_by(set, move |args| Ok(structure(answer(args)?))),
             MountReply::Plain => {
-                let set = set.with_names(&Names::new().with::<u64>("syscall.Errno"));
-                builtin
-                    .answered_by(set, move |args| Ok(answer(args)?.map(|failure| PlainError::Errno(failure.number()))))
+                builtin.answered_by(set, move |args| Ok(answer(args)?.map(|failure| GoError::Errno(failure.number()))))
             }
         }
     },

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the products' Go programs register for interface values, and its names on the wire. They follow the program's
+//! package names, which is why [`Options::names`](super::Options) can change each of them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gob::schema::{self, Type};
+use crate::gob::{ByteString, Names, Time, Typed};
+use crate::gob_struct;
+
+gob_struct! {
+    /// What the products send for an `os.FileInfo`.
+    pub struct FileInfo as "fileInfo" {
+        /// The last name of the path.
+        pub name: ByteString as "N",
+        /// Bytes.
+        pub size: i64 as "S",
+        /// Go's `os.FileMode`.
+        pub mode: u32 as "M",
+        /// When the content changed last. Always in UTC: it is the same instant for Go.
+        pub modified: Time as "T",
+        /// What the kernel said.
+        pub system: Option<System> as "Sy",
+    }
+}
+
+/// An `os.FileInfo`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Info {
+    /// The only type that is registered for it.
+    #[serde(rename = "*rpc.fileInfo")]
+    File(FileInfo),
+}
+
+/// What `os.FileInfo.Sys` returns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum System {
+    /// The only type that is registered for it.
+    #[serde(rename = "*syscall.Stat_t")]
+    Stat(Stat),
+}
+
+gob_struct! {
+    /// A point in time as the kernel gives it.
+    pub struct Timespec as "Timespec" {
+        /// Seconds since 1970-01-01 00:00:00 UTC.
+        pub seconds: i64 as "Sec",
+        /// Nanoseconds within the second.
+        pub nanoseconds: i64 as "Nsec",
+    }
+}
+
+/// Declares Go's `syscall.Stat_t` with the fields that pad it, which differ between machines. The order of the others
+/// differs as well, and some widths, but that is nothing to gob.
+macro_rules! stat {
+    ($($padding:ident: $ty:ty as $go:literal,)*) => {
+        gob_struct! {
+            /// Go's `syscall.Stat_t`: stat(2). Sizes are in bytes, blocks have 512 of them.
+            #[allow(missing_docs)]
+            pub struct Stat as "Stat_t" {
+                pub device: u64 as "Dev",
+                pub inode: u64 as "Ino",
+                pub links: u64 as "Nlink",
+                pub mode: u32 as "Mode",
+                pub uid: u32 as "Uid",
+                pub gid: u32 as "Gid",
+                pub special: u64 as "Rdev",
+                pub size: i64 as "Size",
+                pub block_size: i64 as "Blksize",
+                pub blocks: i64 as "Blocks",
+                pub accessed: Timespec as "Atim",
+                pub modified: Timespec as "Mtim",
+                pub changed: Timespec as "Ctim",
+                $(pub $padding: $ty as $go,)*
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+stat! {
+    padding: i32 as "X__pad0",
+    unused: [i64; 3] as "X__unused",
+}
+
+#[cfg(target_arch = "aarch64")]
+stat! {
+    padding: u64 as "X__pad1",
+    padding2: i32 as "X__pad2",
+    unused: [i32; 2] as "X__glibc_reserved",
+}
+
+/// A Go `error` of one of the registered types: `errors.Is` and `errors.As` find in it what they would in the server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum GoError {
+    /// An errno alone.
+    #[serde(rename = "syscall.Errno")]
+    Errno(u64),
+    /// A call on a path.
+    #[serde(rename = "*fs.PathError")]
+    Path(PathError),
+    /// A call on two paths.
+    #[serde(rename = "*os.LinkError")]
+    Link(LinkError),
+    /// A call on no path.
+    #[serde(rename = "*os.SyscallError")]
+    Syscall(SyscallError),
+}
+
+impl GoError {
+    /// The `fs.PathError` of the call `op` on `path`.
+    pub fn path(op: &str, path: ByteString, errno: rustix::io::Errno) -> Self {
+        GoError::Path(PathError { op: op.into(), path, error: Some(Box::new(errno.into())) })
+    }
+}
+
+impl From<rustix::io::Errno> for GoError {
+    fn from(errno: rustix::io::Errno) -> Self {
+        GoError::Errno(errno.raw_os_error().unsigned_abs().into())
+    }
+}
+
+gob_struct! {
+    /// Go's `fs.PathError`.
+    pub struct PathError as "PathError" {
+        /// The call.
+        pub op: ByteString as "Op",
+        /// The path as the caller gave it.
+        pub path: ByteString as "Path",
+        /// Why it failed.
+        pub error: Option<Box<GoError>> as "Err",
+    }
+}
+
+gob_struct! {
+    /// Go's `os.LinkError`.
+    pub struct LinkError as "LinkError" {
+        /// The call.
+        pub op: ByteString as "Op",
+        /// The path that is there.
+        pub old: ByteString as "Old",
+        /// The path that was to be made.
+        pub new: ByteString as "New",
+        /// Why it failed.
+        pub error: Option<Box<GoError>> as "Err",
+    }
+}
+
+gob_struct! {
+    /// Go's `os.SyscallError`.
+    pub struct SyscallError as "SyscallError" {
+        /// The call.
+        pub syscall: ByteString as "Syscall",
+        /// Why it failed.
+        pub error: Option<Box<GoError>> as "Err",
+    }
+}
+
+macro_rules! interface {
+    ($($ty:ty),*) => {
+        $(impl Typed for $ty {
+            fn gob_type() -> &'static Type {
+                &schema::INTERFACE
+            }
+        })*
+    };
+}
+
+interface!(Info, System, GoError);
+
+/// All of them.
+pub fn names() -> Names {
+    Names::new()
+        .with::<FileInfo>("*rpc.fileInfo")
+        .with::<Stat>("*syscall.Stat_t")
+        .with::<u64>("syscall.Errno")
+        .with::<PathError>("*fs.PathError")
+        .with::<LinkError>("*os.LinkError")
+        .with::<SyscallError>("*os.SyscallError")
+}
