@@ -12,11 +12,13 @@ use crate::gob::{Type, Typed};
 
 pub mod chdir;
 pub mod chroot;
+mod file_mode;
 pub mod hostname;
 pub mod mkdir;
 pub mod mount;
 pub mod raise;
 pub mod registered;
+pub mod stat;
 
 pub use super::beneath::Resolver;
 pub use mount::MountReply;
@@ -42,7 +44,15 @@ impl Product {
 /// SingularityCE.
 pub static SINGULARITYCE: Product = Product {
     name: "singularityce",
-    methods: &[&mount::METHOD, &mkdir::METHOD, &chroot::METHOD, &hostname::METHOD, &chdir::METHOD],
+    methods: &[
+        &mount::METHOD,
+        &mkdir::METHOD,
+        &chroot::METHOD,
+        &hostname::METHOD,
+        &chdir::METHOD,
+        &stat::STAT,
+        &stat::LSTAT,
+    ],
     mount_reply: MountReply::Struct,
 };
 
