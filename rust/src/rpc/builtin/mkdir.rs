@@ -41,7 +41,14 @@ pub static METHOD: Builtin = Builtin {
 };
 
 /// The umask from before comes back when this is dropped.
-struct OpenUmask(Mode);
+pub(super) struct OpenUmask(Mode);
+
+impl OpenUmask {
+    /// Lets every permission bit through.
+    pub(super) fn open() -> Self {
+        OpenUmask(umask(Mode::empty()))
+    }
+}
 
 impl Drop for OpenUmask {
     fn drop(&mut self) {
@@ -61,7 +68,7 @@ fn mkdir(args: MkdirArgs, resolver: Resolver) -> Result<i64, CallbackError> {
     let root = beneath::open_root(args.root.as_path()).map_err(refused)?;
     let path = beneath::relative(args.root.as_path(), args.path.as_path());
     let (parent, name) = place(&root, &path, resolver).map_err(refused)?;
-    let _open = OpenUmask(umask(Mode::empty()));
+    let _open = OpenUmask::open();
     mkdirat(parent.as_ref().unwrap_or(&root), name, Mode::from_raw_mode(args.perm)).map_err(refused)?;
     Ok(0)
 }

@@ -7,12 +7,15 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, statfs};
 use rustix::thread::CapabilitySet;
+use serde::de::DeserializeOwned;
 
+use super::raise::{self, Raised};
 use super::registered::GoError;
-use super::{Builtin, Resolver, raise};
-use crate::error::{CallbackError, errno_text};
+use super::{Builtin, Options, Resolver};
+use crate::error::{CallbackError, Result, errno_text};
 use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
+use crate::rpc::MethodSet;
 use crate::rpc::beneath::{self, Want};
 
 gob_struct! {
@@ -64,15 +67,26 @@ pub static METHOD: Builtin = Builtin {
     secrets: &[],
     add: |set, builtin, options| {
         let resolver = options.resolver;
-        let answer = move |args: MountArgs| answer(&args, resolver);
-        match options.mount_reply {
-            MountReply::Struct => builtin.answered_by(set, move |args| Ok(structure(answer(args)?))),
-            MountReply::Plain => {
-                builtin.answered_by(set, move |args| Ok(answer(args)?.map(|failure| GoError::Errno(failure.number()))))
-            }
-        }
+        add(set, builtin, options, move |args: MountArgs| {
+            let _raised = raise_for(&args.filesystem)?;
+            Ok(mount_beneath(&args, resolver).err())
+        })
     },
 };
+
+/// Adds a method that mounts, with its failures in the wire form that the options choose.
+pub(super) fn add<A, F>(set: MethodSet, builtin: &Builtin, options: &Options, answer: F) -> MethodSet
+where
+    A: DeserializeOwned + 'static,
+    F: Fn(A) -> Result<Option<Failure>, CallbackError> + Send + Sync + 'static,
+{
+    match options.mount_reply {
+        MountReply::Struct => builtin.answered_by(set, move |args| Ok(structure(answer(args)?))),
+        MountReply::Plain => {
+            builtin.answered_by(set, move |args| Ok(answer(args)?.map(|failure| GoError::Errno(failure.number()))))
+        }
+    }
+}
 
 /// What an overlay needs besides: its layers are opened with the mounter's rights.
 const OVERLAY_RAISES: CapabilitySet = CapabilitySet::FOWNER
@@ -80,9 +94,23 @@ const OVERLAY_RAISES: CapabilitySet = CapabilitySet::FOWNER
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::CHOWN);
 
-struct Failure {
-    text: String,
-    errno: i32,
+/// Raises what mounting a file system needs besides the row's.
+pub(super) fn raise_for(filesystem: &[u8]) -> Result<Raised> {
+    raise::raise(if filesystem == b"overlay" { OVERLAY_RAISES } else { CapabilitySet::empty() })
+}
+
+/// Why nothing was mounted.
+pub(super) struct Failure {
+    pub(super) text: String,
+    pub(super) errno: i32,
+}
+
+/// What is tried, in words.
+pub(super) fn what(source: &ByteString, target: &ByteString) -> String {
+    match source.is_empty() {
+        true => format!("mount on {target:?}"),
+        false => format!("mount {source:?} on {target:?}"),
+    }
 }
 
 impl Failure {
@@ -100,18 +128,9 @@ fn structure(failure: Option<Failure>) -> MountErrorReply {
     })
 }
 
-fn answer(args: &MountArgs, resolver: Resolver) -> Result<Option<Failure>, CallbackError> {
-    let overlay = args.filesystem.as_bytes() == b"overlay";
-    let _raised = raise::raise(if overlay { OVERLAY_RAISES } else { CapabilitySet::empty() })?;
-    Ok(mount_beneath(args, resolver).err())
-}
-
 /// Mounts on the opened target through its descriptor, so that nothing can take its place after the check.
 fn mount_beneath(args: &MountArgs, resolver: Resolver) -> Result<(), Failure> {
-    let what = || match args.source.is_empty() {
-        true => format!("mount on {:?}", args.target),
-        false => format!("mount {:?} on {:?}", args.source, args.target),
-    };
+    let what = || what(&args.source, &args.target);
     let unresolved = |errno: rustix::io::Errno| Failure {
         text: format!("{}: {}", what(), beneath::failure(errno)),
         errno: errno.raw_os_error(),
