@@ -132,16 +132,21 @@ func TestStatusOfWhatIsNotThere(t *testing.T) {
 	s.sameStatus("x\x00")
 }
 
+// serveBare starts a server that is root like any other user: without capabilities.
+func serveBare(t *testing.T, options ...string) *server {
+	t.Helper()
+	wrapper := filepath.Join(t.TempDir(), "bare")
+	text := "#!/bin/sh\nexec setpriv --bounding-set=-all --inh-caps=-all '" + pinion(t) + "' \"$@\"\n"
+	must(t, os.WriteFile(wrapper, []byte(text), 0o755))
+	t.Setenv("PINION", wrapper)
+	return serve(t, options...)
+}
+
 func TestStatusWithoutPermission(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(dir, "closed"), 0o700))
 	must(t, os.Chown(filepath.Join(dir, "closed"), 1000, 1000))
-	// Root as a user like any other: without capabilities.
-	wrapper := filepath.Join(dir, "bare")
-	text := "#!/bin/sh\nexec setpriv --bounding-set=-all --inh-caps=-all '" + pinion(t) + "' \"$@\"\n"
-	must(t, os.WriteFile(wrapper, []byte(text), 0o755))
-	t.Setenv("PINION", wrapper)
-	s := serve(t)
+	s := serveBare(t)
 	path := filepath.Join(dir, "closed/x")
 	for call, op := range map[string]string{"Stat": "stat", "Lstat": "lstat"} {
 		var reply args.StatReply

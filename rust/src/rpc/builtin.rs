@@ -10,6 +10,7 @@ use super::service::MethodSet;
 use crate::error::{CallbackError, Result};
 use crate::gob::{Type, Typed};
 
+pub mod apptainer;
 pub mod chdir;
 pub mod chroot;
 mod file_mode;
@@ -56,8 +57,33 @@ pub static SINGULARITYCE: Product = Product {
     mount_reply: MountReply::Struct,
 };
 
+/// Apptainer, as of its version 1.5.
+pub static APPTAINER: Product = Product {
+    name: "apptainer",
+    methods: &[
+        &apptainer::mount::METHOD,
+        &apptainer::unmount::METHOD,
+        &apptainer::mkdir::METHOD,
+        &chroot::METHOD,
+        &hostname::METHOD,
+        &chdir::METHOD,
+        &stat::STAT,
+        &stat::LSTAT,
+        &apptainer::access::METHOD,
+        &apptainer::symlink::METHOD,
+        &apptainer::read_dir::METHOD,
+        &apptainer::chown::CHOWN,
+        &apptainer::chown::LCHOWN,
+        &apptainer::eval_relative::METHOD,
+        &apptainer::readlink::METHOD,
+        &apptainer::umask::METHOD,
+        &apptainer::write_file::METHOD,
+    ],
+    mount_reply: MountReply::Plain,
+};
+
 /// The products that are served.
-pub static PRODUCTS: &[&Product] = &[&SINGULARITYCE];
+pub static PRODUCTS: &[&Product] = &[&SINGULARITYCE, &APPTAINER];
 
 /// Which methods are served, and how.
 #[derive(Clone)]

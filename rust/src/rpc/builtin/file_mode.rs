@@ -19,3 +19,8 @@ pub fn to_go(mode: u32) -> u32 {
     let kind = TYPES.iter().find(|(kernel, _)| *kernel == mode & libc::S_IFMT).map_or(0, |(_, go)| *go);
     BITS.iter().filter(|(kernel, _)| mode & kernel != 0).fold(mode & 0o777 | kind, |mode, (_, go)| mode | go)
 }
+
+/// The bits that Go gives to mkdir(2) and open(2) for its mode; the rest does not count there.
+pub fn from_go(mode: u32) -> u32 {
+    BITS.iter().filter(|(_, go)| mode & go != 0).fold(mode & 0o777, |mode, (kernel, _)| mode | kernel)
+}
