@@ -50,44 +50,51 @@ gob_struct! {
     }
 }
 
-/// Declares Go's `syscall.Stat_t` with the fields that pad it, which differ between machines. The order of the others
-/// differs as well, and some widths, but that is nothing to gob.
-macro_rules! stat {
-    ($($padding:ident: $ty:ty as $go:literal,)*) => {
-        gob_struct! {
-            /// Go's `syscall.Stat_t`: stat(2). Sizes are in bytes, blocks have 512 of them.
-            #[allow(missing_docs)]
-            pub struct Stat as "Stat_t" {
-                pub device: u64 as "Dev",
-                pub inode: u64 as "Ino",
-                pub links: u64 as "Nlink",
-                pub mode: u32 as "Mode",
-                pub uid: u32 as "Uid",
-                pub gid: u32 as "Gid",
-                pub special: u64 as "Rdev",
-                pub size: i64 as "Size",
-                pub block_size: i64 as "Blksize",
-                pub blocks: i64 as "Blocks",
-                pub accessed: Timespec as "Atim",
-                pub modified: Timespec as "Mtim",
-                pub changed: Timespec as "Ctim",
-                $(pub $padding: $ty as $go,)*
-            }
-        }
-    };
-}
-
 #[cfg(target_arch = "x86_64")]
-stat! {
-    padding: i32 as "X__pad0",
-    unused: [i64; 3] as "X__unused",
+gob_struct! {
+    /// Go's `syscall.Stat_t` on this machine: stat(2). Sizes are in bytes; blocks have 512 of them.
+    #[allow(missing_docs)]
+    pub struct Stat as "Stat_t" {
+        pub device: u64 as "Dev",
+        pub inode: u64 as "Ino",
+        pub links: u64 as "Nlink",
+        pub mode: u32 as "Mode",
+        pub uid: u32 as "Uid",
+        pub gid: u32 as "Gid",
+        pub padding: i32 as "X__pad0",
+        pub special: u64 as "Rdev",
+        pub size: i64 as "Size",
+        pub block_size: i64 as "Blksize",
+        pub blocks: i64 as "Blocks",
+        pub accessed: Timespec as "Atim",
+        pub modified: Timespec as "Mtim",
+        pub changed: Timespec as "Ctim",
+        pub unused: [i64; 3] as "X__unused",
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
-stat! {
-    padding: u64 as "X__pad1",
-    padding2: i32 as "X__pad2",
-    unused: [i32; 2] as "X__glibc_reserved",
+gob_struct! {
+    /// Go's `syscall.Stat_t` on this machine: stat(2). Sizes are in bytes; blocks have 512 of them.
+    #[allow(missing_docs)]
+    pub struct Stat as "Stat_t" {
+        pub device: u64 as "Dev",
+        pub inode: u64 as "Ino",
+        pub mode: u32 as "Mode",
+        pub links: u64 as "Nlink",
+        pub uid: u32 as "Uid",
+        pub gid: u32 as "Gid",
+        pub special: u64 as "Rdev",
+        pub padding: u64 as "X__pad1",
+        pub size: i64 as "Size",
+        pub block_size: i64 as "Blksize",
+        pub padding2: i32 as "X__pad2",
+        pub blocks: i64 as "Blocks",
+        pub accessed: Timespec as "Atim",
+        pub modified: Timespec as "Mtim",
+        pub changed: Timespec as "Ctim",
+        pub unused: [i32; 2] as "X__glibc_reserved",
+    }
 }
 
 /// A Go `error` of one of the registered types: `errors.Is` and `errors.As` find in it what they would in the server.
