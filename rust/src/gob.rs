@@ -15,23 +15,25 @@ pub mod decode;
 mod definition;
 pub mod encode;
 pub mod limits;
-mod messages;
+pub(crate) mod messages;
 pub mod names;
 pub mod number;
 pub mod schema;
 pub mod serde;
+pub mod string;
 pub mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use bytes::{Array, ByteString, Bytes, Complex, Time};
+pub use bytes::{Array, Bytes, Complex, Time};
 pub use decode::{Decoder, Raw};
 pub use encode::Encoder;
 pub use limits::Limits;
 pub use names::Names;
 pub use schema::{Id, Type, Types};
 pub use serde::Typed;
+pub use string::ByteString;
 pub use value::{Dynamic, Value};
 
 use std::borrow::Cow;

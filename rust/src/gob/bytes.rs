@@ -2,11 +2,7 @@
 //! Rust types for what Go can send and serde has no type for.
 
 use std::borrow::Cow;
-use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::ops::Deref;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
@@ -15,10 +11,6 @@ use serde::ser::{Serialize, SerializeTuple, Serializer};
 use super::number::Reader;
 use super::schema::{Kind, Marshaler, Ref, Type};
 use super::serde::Typed;
-
-/// A Go `string`: text by convention, but any bytes, since paths are.
-#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ByteString(Vec<u8>);
 
 /// A Go `[]byte`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,101 +35,6 @@ pub struct Time {
     pub offset: Option<i16>,
 }
 
-impl ByteString {
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The bytes as a path.
-    pub fn as_path(&self) -> &Path {
-        Path::new(OsStr::from_bytes(&self.0))
-    }
-
-    /// The bytes as text, with a replacement character for what is none.
-    pub fn to_string_lossy(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
-    }
-
-    /// The bytes themselves.
-    pub fn into_vec(self) -> Vec<u8> {
-        self.0
-    }
-}
-
-impl Deref for ByteString {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Display for ByteString {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_string_lossy().fmt(f)
-    }
-}
-
-impl fmt::Debug for ByteString {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(OsStr::from_bytes(&self.0), f)
-    }
-}
-
-impl From<&str> for ByteString {
-    fn from(text: &str) -> Self {
-        ByteString(text.as_bytes().to_vec())
-    }
-}
-
-impl From<String> for ByteString {
-    fn from(text: String) -> Self {
-        ByteString(text.into_bytes())
-    }
-}
-
-impl From<Vec<u8>> for ByteString {
-    fn from(bytes: Vec<u8>) -> Self {
-        ByteString(bytes)
-    }
-}
-
-impl From<OsString> for ByteString {
-    fn from(text: OsString) -> Self {
-        ByteString(text.into_vec())
-    }
-}
-
-impl From<&Path> for ByteString {
-    fn from(path: &Path) -> Self {
-        ByteString(path.as_os_str().as_bytes().to_vec())
-    }
-}
-
-impl AsRef<OsStr> for ByteString {
-    fn as_ref(&self) -> &OsStr {
-        OsStr::from_bytes(&self.0)
-    }
-}
-
-impl AsRef<Path> for ByteString {
-    fn as_ref(&self) -> &Path {
-        self.as_path()
-    }
-}
-
-impl Serialize for ByteString {
-    /// Bytes in gob; in JSON text, with U+FFFD for what is none, as Go's `encoding/json` does.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.serialize_str(&self.to_string_lossy())
-        } else {
-            serializer.serialize_bytes(&self.0)
-        }
-    }
-}
-
 impl Serialize for Bytes {
     /// Bytes in gob; base64 in JSON, as Go's `encoding/json` does.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -158,18 +55,8 @@ impl<'de> Visitor<'de> for BytesVisitor {
         f.write_str("bytes")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
-        Ok(text.as_bytes().to_vec())
-    }
-
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
         Ok(bytes.to_vec())
-    }
-}
-
-impl<'de> Deserialize<'de> for ByteString {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_string(BytesVisitor).map(ByteString)
     }
 }
 

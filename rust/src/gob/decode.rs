@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 
 use super::definition::WireType;
 use super::limits::Limits;
-use super::messages::{Input, unexpected};
-use super::number::{Reader, put_count_at, put_int};
+use super::messages::{Input, empty, unexpected};
+use super::number::{Reader, put_int, set_count};
 use super::schema::{Handle, Id, Kind, Ref, Type, Types};
 use super::serde::Typed;
 use super::serde::de::{ValueReader, read_value};
@@ -92,6 +92,11 @@ impl<R: Read> Decoder<R> {
         self.next_value()?.to()
     }
 
+    /// The next value, put where one of its type is. As in Go, what is not sent keeps the value that is there.
+    pub fn decode_into<T: DeserializeOwned>(&mut self, place: &mut T) -> Result<()> {
+        self.next_value()?.put_into(place)
+    }
+
     fn whole(&mut self, id: Id, start: usize, end: usize) -> Result<Raw<'_>> {
         if self.known.holds_interface(id)? {
             return self.gather(id, start, end);
@@ -106,7 +111,7 @@ impl<R: Read> Decoder<R> {
     }
 
     fn gather(&mut self, id: Id, start: usize, end: usize) -> Result<Raw<'_>> {
-        self.gathered.clear();
+        empty(&mut self.gathered);
         let mut gatherer = Gatherer {
             input: &mut self.input,
             known: &mut self.known,
@@ -155,6 +160,15 @@ impl<'a> Raw<'a> {
     /// The value as a Rust type, by Go's rules.
     pub fn to<T: Deserialize<'a>>(&self) -> Result<T> {
         read_value(self.scope(), self.types.get(self.id)?, &mut Reader::new(self.bytes))
+    }
+
+    /// The same, put where one of that type is. As in Go, what was not sent keeps the value that is there.
+    #[inline]
+    pub fn put_into<T: Deserialize<'a>>(&self, place: &mut T) -> Result<()> {
+        let mut reader = Reader::new(self.bytes);
+        let ty = self.types.get(self.id)?;
+        singleton(ty, &mut reader)?;
+        T::deserialize_in_place(ValueReader::new(self.scope(), ty, &mut reader), place)
     }
 
     /// The value without any Rust type.
@@ -319,10 +333,11 @@ impl<R: Read> Gatherer<'_, R> {
         self.known.holds_interface(id)?;
         put_int(self.out, id.into());
         self.read(false, |reader| reader.uint())?;
-        let mark = self.out.len();
+        let place = self.out.len();
+        self.out.push(0);
         let ty = self.known.types.handle(id)?;
         self.top(&ty, depth)?;
-        put_count_at(self.out, mark);
+        set_count(self.out, place);
         Ok(())
     }
 

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use super::bytes::ByteString;
 use super::limits::Limits;
 use super::schema::{Field, Id, Kind, Marshaler, Ref, Type};
+use super::string::ByteString;
 use super::{Error, Result};
 use crate::gob_struct;
 

@@ -3,13 +3,13 @@
 //! that a peer can pass over any value; each goes out once.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::definition::WireType;
-use super::number::{Reader, put_int, put_uint};
+use super::number::{Reader, put_int, put_uint, set_count};
 use super::schema::{FIRST_OWN_ID, Field, Handle, Id, Kind, Ref, Type, Types};
 use super::serde::Typed;
 use super::serde::ser::{State, ValueWriter};
@@ -20,7 +20,8 @@ use super::{Error, Names, Result};
 /// the stream.
 pub struct Encoder {
     announcer: Announcer,
-    body: Vec<u8>,
+    /// Definitions that turn up inside a value, until they are put in front of it.
+    definitions: Vec<u8>,
 }
 
 impl Encoder {
@@ -32,13 +33,13 @@ impl Encoder {
     /// An encoder that can send interface values of registered types.
     pub fn with_names(names: Names) -> Self {
         let announcer = Announcer {
-            ids: HashMap::new(),
+            ids: Vec::new(),
             kept: Vec::new(),
             own: Arc::default(),
             next: FIRST_OWN_ID,
             names: Arc::new(names),
         };
-        Encoder { announcer, body: Vec::new() }
+        Encoder { announcer, definitions: Vec::new() }
     }
 
     /// Appends a value to `out`, after the definitions that the stream lacks. On an error nothing of the value is
@@ -69,13 +70,6 @@ impl Encoder {
         &self.announcer.own
     }
 
-    /// Type and bytes of the value encoded last, as they stand in its message.
-    pub(crate) fn last(&self) -> (Id, &[u8]) {
-        let mut reader = Reader::new(&self.body);
-        let id = reader.int().ok().and_then(|id| Id::try_from(id).ok()).unwrap_or_default();
-        (id, reader.rest())
-    }
-
     fn put(
         &mut self,
         types: &Types,
@@ -84,13 +78,20 @@ impl Encoder {
         write: impl FnOnce(ValueWriter<'_, '_>) -> Result<()>,
     ) -> Result<()> {
         let id = self.announcer.announce(types, ty, out)?;
-        self.body.clear();
-        put_int(&mut self.body, id.into());
-        let mut state = State { announcer: &mut self.announcer, body: &mut self.body, definitions: out };
-        write(ValueWriter::top(types, ty, &mut state))?;
-        put_uint(out, self.body.len() as u64);
-        out.extend_from_slice(&self.body);
-        Ok(())
+        let start = out.len();
+        // In place of the count.
+        out.push(0);
+        put_int(out, id.into());
+        let mut state = State { announcer: &mut self.announcer, body: out, definitions: &mut self.definitions };
+        let written = write(ValueWriter::top(types, ty, &mut state));
+        match &written {
+            Ok(()) => set_count(out, start),
+            Err(_) => out.truncate(start),
+        }
+        if !self.definitions.is_empty() {
+            out.splice(start..start, self.definitions.drain(..));
+        }
+        written
     }
 }
 
@@ -100,17 +101,20 @@ impl Default for Encoder {
     }
 }
 
-/// How many of the bytes that this side encoded are definitions before the first value.
-pub(crate) fn definitions_of(messages: &[u8]) -> Result<usize> {
+/// How many of the bytes that this side encoded are definitions before the first value; type and bytes of that, if
+/// there is one.
+pub(crate) fn first_value(messages: &[u8]) -> Result<(usize, Id, &[u8])> {
     let mut reader = Reader::new(messages);
     loop {
         let before = messages.len() - reader.left();
         if reader.left() == 0 {
-            return Ok(before);
+            return Ok((before, Id::default(), &[]));
         }
-        let message = reader.counted("message")?;
-        if Reader::new(message).int()? >= 0 {
-            return Ok(before);
+        let mut message = Reader::new(reader.counted("message")?);
+        let id = message.int()?;
+        if id >= 0 {
+            let id = Id::try_from(id).map_err(|_| Error::unknown_type())?;
+            return Ok((before, id, message.rest()));
         }
     }
 }
@@ -140,8 +144,8 @@ impl Naming {
 
 /// Numbers types and sends their definitions.
 pub(crate) struct Announcer {
-    /// By the address of the description, which [`kept`](Self::kept) keeps from being used again.
-    ids: HashMap<usize, Id>,
+    /// By the address of the description, which [`kept`](Self::kept) keeps from being used again; sorted.
+    ids: Vec<(usize, Id)>,
     kept: Vec<Handle>,
     own: Arc<Types>,
     next: Id,
@@ -152,6 +156,9 @@ impl Announcer {
     /// The number of a type in this stream. If it is new, its definition and those of its components are appended
     /// to `out`.
     pub fn announce(&mut self, types: &Types, ty: &Handle, out: &mut Vec<u8>) -> Result<Id> {
+        if let Ok(place) = self.place(std::ptr::from_ref::<Type>(ty).addr()) {
+            return Ok(self.ids[place].1);
+        }
         let first = self.next;
         match self.number(types, ty, ty.name.clone()) {
             Ok(id) => {
@@ -160,7 +167,7 @@ impl Announcer {
             }
             Err(error) => {
                 // None of it was sent: forget all of it.
-                self.ids.retain(|_, id| *id < first && *id != UNNUMBERED);
+                self.ids.retain(|(_, id)| *id < first && *id != UNNUMBERED);
                 Arc::make_mut(&mut self.own).forget_from(first);
                 self.next = first;
                 Err(error)
@@ -175,10 +182,10 @@ impl Announcer {
             return Ok(id);
         }
         let address = std::ptr::from_ref::<Type>(ty).addr();
-        if let Some(id) = self.ids.get(&address) {
-            return Ok(*id);
+        match self.place(address) {
+            Ok(place) => return Ok(self.ids[place].1),
+            Err(place) => self.ids.insert(place, (address, UNNUMBERED)),
         }
-        self.ids.insert(address, UNNUMBERED);
         self.kept.push(ty.clone());
         let kind = match &ty.kind {
             Kind::Array { elem, len } => {
@@ -235,12 +242,21 @@ impl Announcer {
 
     /// The number of the type at `address`, which gets the next one if it has none.
     fn assign(&mut self, address: usize) -> Result<Id> {
-        let id = self.ids.entry(address).or_insert(UNNUMBERED);
+        let place = self.place(address).unwrap_or_else(|place| {
+            self.ids.insert(place, (address, UNNUMBERED));
+            place
+        });
+        let id = &mut self.ids[place].1;
         if *id == UNNUMBERED {
             *id = self.next;
             self.next = self.next.checked_add(1).ok_or_else(|| Error::data("gob: too many types"))?;
         }
         Ok(*id)
+    }
+
+    /// Where the type at `address` stands among those that were met, or where it belongs.
+    fn place(&self, address: usize) -> std::result::Result<usize, usize> {
+        self.ids.binary_search_by_key(&address, |(address, _)| *address)
     }
 
     /// Defines a type and then its components, as far as they are among the `new` ones.

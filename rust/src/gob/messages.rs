@@ -16,7 +16,9 @@ pub(crate) struct Input<R> {
 }
 
 /// How much memory is taken at a time before the bytes for it are there.
-const CHUNK: usize = 16 << 10;
+const CHUNK: usize = 4 << 10;
+/// What had to be larger than this is given back once it is empty.
+const KEPT: usize = 64 << 10;
 
 impl<R: Read> Input<R> {
     /// Nothing received yet.
@@ -25,7 +27,21 @@ impl<R: Read> Input<R> {
     }
 
     /// Where the next message lies, received completely.
+    #[inline]
     pub fn message(&mut self, limit: usize) -> Result<(usize, usize)> {
+        // Nearly all are short, and there already.
+        if let Some((&count @ 0..0x80, rest)) = self.bytes[self.start..self.end].split_first()
+            && usize::from(count) <= rest.len().min(limit)
+        {
+            let message = (self.start + 1, self.start + 1 + usize::from(count));
+            self.start = message.1;
+            return Ok(message);
+        }
+        self.received(limit)
+    }
+
+    #[inline(never)]
+    fn received(&mut self, limit: usize) -> Result<(usize, usize)> {
         self.need(1).map_err(|error| if self.start == self.end { error } else { Error::UnexpectedEof })?;
         let first = self.bytes[self.start];
         let head = 1 + if first < 0x80 { 0 } else { width(first)? };
@@ -57,6 +73,9 @@ impl<R: Read> Input<R> {
     pub fn fill(&mut self, limit: usize) -> io::Result<usize> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
+            if self.bytes.len() > KEPT {
+                self.bytes = Vec::new();
+            }
         }
         if self.bytes.len() - self.end < CHUNK / 4 && self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
@@ -79,6 +98,14 @@ impl<R: Read> Input<R> {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+/// Empties a buffer, and gives it back if it is large.
+pub(crate) fn empty(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() > KEPT {
+        *buffer = Vec::new();
     }
 }
 

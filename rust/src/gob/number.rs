@@ -16,6 +16,7 @@ impl<'a> Reader<'a> {
     }
 
     /// How many bytes are left.
+    #[inline]
     pub fn left(&self) -> usize {
         self.bytes.len()
     }
@@ -31,18 +32,23 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer: one byte below 128, or the negated count of the big-endian bytes that follow.
+    #[inline]
     pub fn uint(&mut self) -> Result<u64> {
         let (&first, rest) = self.bytes.split_first().ok_or(Error::Eof)?;
         self.bytes = rest;
-        if first < 0x80 {
-            return Ok(u64::from(first));
-        }
+        if first < 0x80 { Ok(u64::from(first)) } else { self.digits(first) }
+    }
+
+    /// What follows a first byte of 128 or more. Apart, so that the common case is small enough to be put in place.
+    #[inline(never)]
+    fn digits(&mut self, first: u8) -> Result<u64> {
         let count = width(first)?;
         let digits = self.take(count).map_err(|_| Error::UnexpectedEof)?;
         Ok(digits.iter().fold(0, |number, digit| number << 8 | u64::from(*digit)))
     }
 
     /// A signed integer: bit 0 says that the others are complemented.
+    #[inline]
     pub fn int(&mut self) -> Result<i64> {
         let number = self.uint()?;
         let magnitude = (number >> 1).cast_signed();
@@ -60,23 +66,30 @@ impl<'a> Reader<'a> {
     }
 
     /// A length and as many bytes.
+    #[inline]
     pub fn counted(&mut self, what: &str) -> Result<&'a [u8]> {
         let count = self.uint()?;
-        let there = self.left();
-        usize::try_from(count)
-            .ok()
-            .and_then(|count| self.take(count).ok())
-            .ok_or_else(|| Error::data(format!("gob: invalid {what} length {count}: exceeds input size {there}")))
+        match usize::try_from(count).ok().and_then(|count| self.bytes.split_at_checked(count)) {
+            Some((taken, rest)) => {
+                self.bytes = rest;
+                Ok(taken)
+            }
+            None => Err(self.beyond(what, count)),
+        }
     }
 
     /// A number of elements, each of which takes at least one byte.
     pub fn count(&mut self, what: &str) -> Result<usize> {
         let count = self.uint()?;
-        let there = self.left();
         match usize::try_from(count) {
-            Ok(count) if count <= there => Ok(count),
-            _ => Err(Error::data(format!("gob: invalid {what} length {count}: exceeds input size {there}"))),
+            Ok(count) if count <= self.left() => Ok(count),
+            _ => Err(self.beyond(what, count)),
         }
+    }
+
+    #[cold]
+    fn beyond(&self, what: &str, count: u64) -> Error {
+        Error::data(format!("gob: invalid {what} length {count}: exceeds input size {}", self.left()))
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8]> {
@@ -95,18 +108,20 @@ pub fn width(first: u8) -> Result<usize> {
 }
 
 /// Appends an unsigned integer in its shortest form.
+#[inline]
 pub fn put_uint(out: &mut Vec<u8>, number: u64) {
-    if number < 0x80 {
-        out.push(number as u8);
-        return;
-    }
-    let digits = number.to_be_bytes();
-    let skipped = (number.leading_zeros() / 8) as usize;
-    out.push(((digits.len() - skipped) as u8).wrapping_neg());
-    out.extend_from_slice(&digits[skipped..]);
+    if number < 0x80 { out.push(number as u8) } else { put_digits(out, number) }
+}
+
+#[inline(never)]
+fn put_digits(out: &mut Vec<u8>, number: u64) {
+    let (width, digits) = shortest(number);
+    out.push(width.wrapping_neg());
+    out.extend_from_slice(&digits[digits.len() - usize::from(width)..]);
 }
 
 /// Appends a signed integer.
+#[inline]
 pub fn put_int(out: &mut Vec<u8>, number: i64) {
     let bits = number.cast_unsigned();
     put_uint(out, if number < 0 { !bits << 1 | 1 } else { bits << 1 });
@@ -118,16 +133,31 @@ pub fn put_float(out: &mut Vec<u8>, number: f64) {
 }
 
 /// Appends a length and the bytes.
+#[inline]
 pub fn put_counted(out: &mut Vec<u8>, bytes: &[u8]) {
     put_uint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// Puts the number of the bytes from `mark` on in front of them.
-pub fn put_count_at(out: &mut Vec<u8>, mark: usize) {
-    let mut count = Vec::with_capacity(9);
-    put_uint(&mut count, (out.len() - mark) as u64);
-    out.splice(mark..mark, count);
+/// Sets the byte at `place` to the number of the bytes behind it, which makes room where one byte is not enough.
+#[inline]
+pub fn set_count(out: &mut Vec<u8>, place: usize) {
+    match out.len() - place - 1 {
+        count @ 0..0x80 => out[place] = count as u8,
+        count => set_long_count(out, place, count as u64),
+    }
+}
+
+#[inline(never)]
+fn set_long_count(out: &mut Vec<u8>, place: usize, count: u64) {
+    let (width, digits) = shortest(count);
+    out[place] = width.wrapping_neg();
+    out.splice(place + 1..place + 1, digits.into_iter().skip(digits.len() - usize::from(width)));
+}
+
+/// How many big-endian digits a number needs, and all eight.
+fn shortest(number: u64) -> (u8, [u8; 8]) {
+    (8 - (number.leading_zeros() / 8) as u8, number.to_be_bytes())
 }
 
 #[cfg(test)]

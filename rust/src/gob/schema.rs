@@ -154,6 +154,7 @@ impl Types {
     }
 
     /// The type `id`, built-in or defined.
+    #[inline]
     pub fn get(&self, id: Id) -> Result<&Type> {
         if id < FIRST_USER_ID {
             return builtin(id);
@@ -172,6 +173,7 @@ impl Types {
     }
 
     /// The type that a component has.
+    #[inline]
     pub fn resolve(&self, component: Ref) -> Result<&Type> {
         match component {
             Ref::Static(ty) => Ok(ty()),

@@ -15,8 +15,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::bytes::{Array, ByteString, Bytes, Complex};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer};
+
+use super::bytes::{Array, Bytes, Complex};
 use super::schema::{self, Kind, Ref, Type};
+use super::string::ByteString;
 
 pub(crate) mod de;
 pub(crate) mod ser;
@@ -182,11 +185,13 @@ macro_rules! gob_struct {
         }
     ) => {
         $(#[$attribute])*
-        #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
-        #[serde(default, rename = $go)]
+        #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
+        #[serde(rename = $go)]
         $visible struct $name {
             $($(#[$field_attribute])* #[serde(rename = $field_go)] $field_visible $field: $ty,)*
         }
+
+        $crate::gob_struct_fields! { $name as $go { $($field as $field_go,)* } }
 
         impl $crate::gob::Typed for $name {
             fn gob_type() -> &'static $crate::gob::Type {
@@ -221,4 +226,103 @@ macro_rules! gob_local {
     ($ty:ty, $local:literal) => {
         || ::std::borrow::Cow::Borrowed($local)
     };
+}
+
+/// Reading a struct of [`gob_struct!`](crate::gob_struct): what the derived form does, but each field is written where
+/// it belongs as it comes, with its zero there before.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! gob_struct_fields {
+    ($name:ident as $go:literal { $($field:ident as $field_go:literal,)* }) => {
+        const _: () = {
+            use ::serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+            #[allow(non_camel_case_types)]
+            enum Field {
+                $($field,)*
+            }
+
+            struct Key;
+
+            impl<'de> DeserializeSeed<'de> for Key {
+                type Value = Option<Field>;
+
+                #[inline]
+                fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Field>, D::Error> {
+                    deserializer.deserialize_identifier(self)
+                }
+            }
+
+            impl<'de> Visitor<'de> for Key {
+                type Value = Option<Field>;
+
+                fn expecting(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                    f.write_str("a field's name")
+                }
+
+                #[inline]
+                fn visit_str<E: Error>(self, name: &str) -> Result<Option<Field>, E> {
+                    Ok(match name {
+                        $($field_go => Some(Field::$field),)*
+                        _ => None,
+                    })
+                }
+            }
+
+            struct Fields<'a>(&'a mut $name);
+
+            impl<'de> Visitor<'de> for Fields<'_> {
+                type Value = ();
+
+                fn expecting(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                    f.write_str(concat!("struct ", $go))
+                }
+
+                #[inline]
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+                    while let Some(key) = map.next_key_seed(Key)? {
+                        match key {
+                            $(Some(Field::$field) => {
+                                map.next_value_seed($crate::gob::serde::Place(&mut self.0.$field))?;
+                            })*
+                            None => {
+                                map.next_value::<IgnoredAny>()?;
+                            }
+                        }
+                    }
+                    Ok(())
+                }
+            }
+
+            impl<'de> Deserialize<'de> for $name {
+                #[inline]
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    let mut value = Self::default();
+                    Self::deserialize_in_place(deserializer, &mut value)?;
+                    Ok(value)
+                }
+
+                #[inline]
+                fn deserialize_in_place<D: Deserializer<'de>>(
+                    deserializer: D,
+                    place: &mut Self,
+                ) -> Result<(), D::Error> {
+                    deserializer.deserialize_struct($go, &[$($field_go),*], Fields(place))
+                }
+            }
+        };
+    };
+}
+
+/// Where a value is to be read to.
+#[doc(hidden)]
+pub struct Place<'a, T>(pub &'a mut T);
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Place<'_, T> {
+    type Value = ();
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        T::deserialize_in_place(deserializer, self.0)
+    }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::bytes::{ByteString, Bytes, complex};
+use super::bytes::{Bytes, complex};
 use super::number::Reader;
 use super::schema::{Id, Kind, Ref, Type, Types};
 use super::serde::ser::ValueWriter;
 use super::serde::walk::{Scope, deeper, interface, next_field};
+use super::string::ByteString;
 use super::{Error, Result};
 
 /// A value and its type.

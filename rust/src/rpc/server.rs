@@ -104,7 +104,7 @@ fn one_call(
     let error = outcome.as_ref().err().cloned().unwrap_or_default().into();
     if outcome.is_err() {
         // The definitions of a reply that failed stand, and later replies rely on them.
-        let definitions = gob::encode::definitions_of(&body)?;
+        let (definitions, ..) = gob::encode::first_value(&body)?;
         answer.extend_from_slice(&body[..definitions]);
         body.clear();
     }
@@ -112,7 +112,7 @@ fn one_call(
         let (types, limits, names) = (encoder.types().clone(), Limits::default(), gob::Names::new());
         let outcome = match &outcome {
             Ok(()) => {
-                let (id, bytes) = encoder.last();
+                let (_, id, bytes) = gob::encode::first_value(&body)?;
                 Ok(Raw::own(&types, &names, &limits, id, bytes))
             }
             Err(text) => Err(text.as_str()),

@@ -9,14 +9,15 @@ use crate::gob::bytes::complex;
 use crate::gob::number::Reader;
 use crate::gob::schema::{Field, Kind, Ref, Type};
 use crate::gob::serde::walk::{Scope, deeper, interface, singleton, skip};
+use crate::gob::string::BYTE_STRING;
 use crate::gob::{Error, Result};
 use access::{Concrete, Elements, Fields};
 
 /// Which field is being read, for messages.
 #[derive(Clone, Copy)]
 struct Place<'a> {
-    owner: &'a str,
-    field: &'a str,
+    owner: &'a Type,
+    field: &'a Field,
 }
 
 /// A value at the cursor, of a type of the stream.
@@ -45,9 +46,12 @@ impl<'a, 'de> ValueReader<'a, 'de> {
     }
 
     /// What the Rust type wants is not what the stream has.
+    #[cold]
     fn wrong<T>(&self, local: &str) -> Result<T> {
         Err(Error::data(match self.place {
-            Some(Place { owner, field }) => format!("gob: wrong type ({local}) for received field {owner}.{field}"),
+            Some(Place { owner, field }) => {
+                format!("gob: wrong type ({local}) for received field {}.{}", owner.name, field.name)
+            }
             None => {
                 let remote = self.scope.types.describe(self.ty);
                 format!("gob: decoding into local type {local}, received remote type {remote}")
@@ -55,10 +59,12 @@ impl<'a, 'de> ValueReader<'a, 'de> {
         }))
     }
 
+    #[cold]
     fn overflow(&self, local: &str) -> Error {
-        Error::data(format!("value for \"{}\" out of range", self.place.map_or(local, |place| place.field)))
+        Error::data(format!("value for \"{}\" out of range", self.place.map_or(local, |place| &place.field.name)))
     }
 
+    #[inline]
     fn inner(&mut self, ty: &'a Type) -> ValueReader<'_, 'de> {
         ValueReader { scope: self.scope, ty, reader: self.reader, depth: self.depth, place: self.place }
     }
@@ -80,11 +86,13 @@ impl<'a, 'de> ValueReader<'a, 'de> {
         visitor.visit_map(Elements { left, key, elem, parent: self })
     }
 
+    #[inline]
     fn fields<V: Visitor<'de>>(mut self, fields: &'a [Field], visitor: V) -> Result<V::Value> {
         self.depth = deeper(self.scope, self.depth)?;
         visitor.visit_map(Fields { fields, next: 0, current: None, parent: self })
     }
 
+    #[inline]
     fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let bytes = self.reader.counted("string")?;
         match std::str::from_utf8(bytes) {
@@ -96,7 +104,8 @@ impl<'a, 'de> ValueReader<'a, 'de> {
 
 macro_rules! integers {
     ($($deserialize:ident $visit:ident $kind:ident $read:ident $ty:ident $go:literal;)*) => {
-        $(fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        $(#[inline]
+        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
             if !matches!(self.ty.kind, Kind::$kind) {
                 return self.wrong($go);
             }
@@ -163,6 +172,7 @@ impl<'de> de::Deserializer<'de> for ValueReader<'_, 'de> {
         }
     }
 
+    #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.ty.kind {
             Kind::String => self.text(visitor),
@@ -170,6 +180,7 @@ impl<'de> de::Deserializer<'de> for ValueReader<'_, 'de> {
         }
     }
 
+    #[inline]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.deserialize_str(visitor)
     }
@@ -203,7 +214,14 @@ impl<'de> de::Deserializer<'de> for ValueReader<'_, 'de> {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
+    #[inline]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+        if std::ptr::eq(name, BYTE_STRING) {
+            return match self.ty.kind {
+                Kind::String => visitor.visit_borrowed_bytes(self.reader.counted("string")?),
+                _ => self.wrong("string"),
+            };
+        }
         visitor.visit_newtype_struct(self)
     }
 
@@ -241,6 +259,7 @@ impl<'de> de::Deserializer<'de> for ValueReader<'_, 'de> {
         }
     }
 
+    #[inline]
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,

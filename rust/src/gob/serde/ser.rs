@@ -9,10 +9,10 @@ use serde::ser::{self, Serialize};
 
 use crate::gob::bytes::{Complex, from_base64};
 use crate::gob::encode::Announcer;
-use crate::gob::number::{put_count_at, put_counted, put_float, put_int, put_uint};
+use crate::gob::number::{put_counted, put_float, put_int, put_uint, set_count};
 use crate::gob::schema::{self, Handle, Kind, Type, Types};
 use crate::gob::{Error, Result};
-use compound::{Compound, Parts};
+use compound::{Compound, Parts, Structure};
 
 /// How deep a value may be nested that this side sends: what the default limits let a peer read.
 const DEPTH: u32 = 64;
@@ -54,6 +54,7 @@ impl<'a, 's> ValueWriter<'a, 's> {
     }
 
     /// Writes what precedes the value; false if the value is left out.
+    #[inline]
     fn begin(&mut self, zero: bool) -> bool {
         match &mut self.slot {
             Slot::Top => {
@@ -77,10 +78,12 @@ impl<'a, 's> ValueWriter<'a, 's> {
         }
     }
 
+    #[cold]
     fn mismatch(&self, what: &str) -> Error {
         Error::data(format!("gob: cannot send {what} as {}", self.types.describe(self.ty)))
     }
 
+    #[inline]
     fn scalar(mut self, zero: bool, put: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         if self.begin(zero) {
             put(self.state.body);
@@ -127,10 +130,11 @@ impl<'a, 's> ValueWriter<'a, 's> {
         put_counted(self.state.body, name);
         let id = self.state.announcer.announce(types, ty, self.state.definitions)?;
         put_int(self.state.body, id.into());
-        let mark = self.state.body.len();
+        let place = self.state.body.len();
+        self.state.body.push(0);
         let depth = deeper(self.depth)?;
         write(ValueWriter { types, ty, state: self.state, slot: Slot::Top, depth })?;
-        put_count_at(self.state.body, mark);
+        set_count(self.state.body, place);
         Ok(())
     }
 
@@ -162,10 +166,12 @@ impl<'a, 's> ValueWriter<'a, 's> {
         self.compound(parts, count)
     }
 
-    fn structure(mut self) -> Result<Compound<'a, 's>> {
+    #[inline]
+    fn structure(mut self) -> Result<Structure<'a, 's>> {
         let Kind::Struct(fields) = &self.ty.kind else { return Err(self.mismatch("a struct")) };
         self.begin(false);
-        self.compound(Parts::Struct { fields, next: 0, hint: 0 }, 0)
+        let depth = deeper(self.depth)?;
+        Ok(Structure { types: self.types, state: self.state, depth, fields, next: 0, hint: 0 })
     }
 
     fn entries(mut self, count: usize) -> Result<Compound<'a, 's>> {
@@ -214,7 +220,7 @@ impl<'a, 's> ser::Serializer for ValueWriter<'a, 's> {
     type SerializeTupleStruct = Compound<'a, 's>;
     type SerializeTupleVariant = ser::Impossible<(), Error>;
     type SerializeMap = Compound<'a, 's>;
-    type SerializeStruct = Compound<'a, 's>;
+    type SerializeStruct = Structure<'a, 's>;
     type SerializeStructVariant = ser::Impossible<(), Error>;
 
     widened! {
@@ -234,19 +240,23 @@ impl<'a, 's> ser::Serializer for ValueWriter<'a, 's> {
         }
     }
 
+    #[inline]
     fn serialize_i64(self, number: i64) -> Result<()> {
         match self.ty.kind {
             Kind::Int => self.scalar(number == 0, |out| put_int(out, number)),
-            Kind::Uint if number >= 0 => self.serialize_u64(number.cast_unsigned()),
+            Kind::Uint if number >= 0 => self.scalar(number == 0, |out| put_uint(out, number.cast_unsigned())),
             Kind::Float => self.serialize_f64(number as f64),
             _ => Err(self.mismatch(&format!("the number {number}"))),
         }
     }
 
+    #[inline]
     fn serialize_u64(self, number: u64) -> Result<()> {
         match self.ty.kind {
             Kind::Uint => self.scalar(number == 0, |out| put_uint(out, number)),
-            Kind::Int if i64::try_from(number).is_ok() => self.serialize_i64(number.cast_signed()),
+            Kind::Int if i64::try_from(number).is_ok() => {
+                self.scalar(number == 0, |out| put_int(out, number.cast_signed()))
+            }
             Kind::Float => self.serialize_f64(number as f64),
             _ => Err(self.mismatch(&format!("the number {number}"))),
         }
@@ -276,6 +286,7 @@ impl<'a, 's> ser::Serializer for ValueWriter<'a, 's> {
         }
     }
 
+    #[inline]
     fn serialize_bytes(self, bytes: &[u8]) -> Result<()> {
         match self.ty.kind {
             Kind::String | Kind::Bytes => self.scalar(bytes.is_empty(), |out| put_counted(out, bytes)),
@@ -353,7 +364,8 @@ impl<'a, 's> ser::Serializer for ValueWriter<'a, 's> {
         self.entries(len.ok_or_else(unsized_sequence)?)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Compound<'a, 's>> {
+    #[inline]
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Structure<'a, 's>> {
         self.structure()
     }
 

@@ -17,6 +17,7 @@ pub(crate) struct Scope<'a> {
 }
 
 /// Takes in the zero that precedes a value that is no struct.
+#[inline]
 pub(crate) fn singleton(ty: &Type, reader: &mut Reader<'_>) -> Result<()> {
     if !matches!(ty.kind, Kind::Struct(_)) && reader.uint()? != 0 {
         return Err(Error::data("gob: decode: corrupted data: non-zero delta for singleton"));
@@ -25,6 +26,7 @@ pub(crate) fn singleton(ty: &Type, reader: &mut Reader<'_>) -> Result<()> {
 }
 
 /// The next field of a struct: none at its terminator or where the value's bytes end.
+#[inline]
 pub(crate) fn next_field<'a>(
     reader: &mut Reader<'_>,
     fields: &'a [Field],
@@ -105,6 +107,7 @@ fn element<'de, T>(reader: &mut Reader<'de>, read: impl FnOnce(&mut Reader<'de>)
 }
 
 /// One level further in.
+#[inline]
 pub(crate) fn deeper(scope: Scope<'_>, depth: u32) -> Result<u32> {
     if depth >= scope.limits.depth {
         return Err(Error::data("gob: invalid nesting depth"));

@@ -70,18 +70,20 @@ pub(super) struct Fields<'a, 'de> {
 impl<'de> MapAccess<'de> for Fields<'_, 'de> {
     type Error = Error;
 
+    #[inline]
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
         self.current = next_field(self.parent.reader, self.fields, &mut self.next)?;
         let Some(field) = self.current else { return Ok(None) };
         seed.deserialize(StrDeserializer::<Error>::new(&field.name)).map(Some)
     }
 
+    #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
         let field = self.current.take().ok_or_else(Error::unknown_type)?;
-        let owner = &*self.parent.ty.name;
+        let owner = self.parent.ty;
         let ty = self.parent.scope.types.resolve(field.ty)?;
         let mut inner = self.parent.inner(ty);
-        inner.place = Some(Place { owner, field: &field.name });
+        inner.place = Some(Place { owner, field });
         seed.deserialize(inner)
     }
 }

@@ -25,7 +25,6 @@ pub(super) enum Parts<'a> {
     Elements { elem: &'a Type },
     Entries { key: &'a Type, elem: &'a Type },
     Bytes,
-    Struct { fields: &'a [Field], next: usize, hint: usize },
     Loose { fields: &'a [Field], start: usize, sent: Vec<(usize, Range<usize>)>, index: usize },
 }
 
@@ -85,48 +84,73 @@ impl<'s> Compound<'_, 's> {
         Ok(())
     }
 
-    /// The field `name`; fields come in the order of the type.
-    pub fn field(&mut self, name: &str, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
-        let Parts::Struct { fields, next, hint } = &mut self.parts else { return Err(wrong_count()) };
-        let place = fields.iter().skip(*hint).position(|field| field.name == name);
-        let index = place
-            .map(|place| place + *hint)
-            .ok_or_else(|| Error::data(format!("gob: field {name} is not in the struct to send, or out of order")))?;
-        *hint = index + 1;
-        let ty = self.types.resolve(fields[index].ty)?;
-        write(ValueWriter {
-            types: self.types,
-            ty,
-            state: self.state,
-            slot: Slot::Field { next, index },
-            depth: self.depth,
-        })
-    }
-
     /// Ends the value.
     pub fn finish(self) -> Result<()> {
         if self.left > 0 {
             return Err(wrong_count());
         }
-        match self.parts {
-            Parts::Struct { .. } => self.state.body.push(0),
-            Parts::Loose { start, mut sent, .. } => {
-                sent.sort_by_key(|(index, _)| *index);
-                let mut ordered = Vec::with_capacity(self.state.body.len() - start + sent.len() + 1);
-                let mut next = 0;
-                for (index, bytes) in sent {
-                    let delta = (index + 1).checked_sub(next).filter(|delta| *delta > 0);
-                    let delta = delta.ok_or_else(|| Error::data("gob: a field is there twice"))?;
-                    put_uint(&mut ordered, delta as u64);
-                    ordered.extend_from_slice(&self.state.body[bytes]);
-                    next = index + 1;
-                }
-                ordered.push(0);
-                self.state.body.truncate(start);
-                self.state.body.append(&mut ordered);
+        if let Parts::Loose { start, mut sent, .. } = self.parts {
+            sent.sort_by_key(|(index, _)| *index);
+            let mut ordered = Vec::with_capacity(self.state.body.len() - start + sent.len() + 1);
+            let mut next = 0;
+            for (index, bytes) in sent {
+                let delta = (index + 1).checked_sub(next).filter(|delta| *delta > 0);
+                let delta = delta.ok_or_else(|| Error::data("gob: a field is there twice"))?;
+                put_uint(&mut ordered, delta as u64);
+                ordered.extend_from_slice(&self.state.body[bytes]);
+                next = index + 1;
             }
-            _ => {}
+            ordered.push(0);
+            self.state.body.truncate(start);
+            self.state.body.append(&mut ordered);
         }
+        Ok(())
+    }
+}
+
+/// Writes the fields of a struct.
+pub(crate) struct Structure<'a, 's> {
+    pub(super) types: &'a Types,
+    pub(super) state: &'a mut State<'s>,
+    pub(super) depth: u32,
+    pub(super) fields: &'a [Field],
+    /// The field after the one sent last.
+    pub(super) next: usize,
+    /// The field after the one offered last.
+    pub(super) hint: usize,
+}
+
+impl<'a, 's> Structure<'a, 's> {
+    /// The field `name`; fields come in the order of the type.
+    #[inline]
+    pub fn field(&mut self, name: &str, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
+        // Nearly always the next one, and the very text of the description.
+        let (index, field) = match self.fields.get(self.hint) {
+            Some(field) if std::ptr::eq(&*field.name, name) => (self.hint, field),
+            _ => self.search(name)?,
+        };
+        self.hint = index + 1;
+        let ty = self.types.resolve(field.ty)?;
+        write(ValueWriter {
+            types: self.types,
+            ty,
+            state: self.state,
+            slot: Slot::Field { next: &mut self.next, index },
+            depth: self.depth,
+        })
+    }
+
+    #[inline(never)]
+    fn search(&self, name: &str) -> Result<(usize, &'a Field)> {
+        let mut rest = self.fields.iter().enumerate().skip(self.hint);
+        rest.find(|(_, field)| field.name == name)
+            .ok_or_else(|| Error::data(format!("gob: field {name} is not in the struct to send, or out of order")))
+    }
+
+    /// Ends the struct.
+    #[inline]
+    pub fn finish(self) -> Result<()> {
+        self.state.body.push(0);
         Ok(())
     }
 }
@@ -175,10 +199,11 @@ impl ser::SerializeMap for Compound<'_, '_> {
     }
 }
 
-impl ser::SerializeStruct for Compound<'_, '_> {
+impl ser::SerializeStruct for Structure<'_, '_> {
     type Ok = ();
     type Error = Error;
 
+    #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<()> {
         self.field(name, |writer| value.serialize(writer))
     }
