@@ -37,6 +37,14 @@ impl ByteString {
         }
     }
 
+    /// Empties it; memory to hold `kept` bytes stays.
+    pub(crate) fn clear(&mut self, kept: usize) {
+        match &mut self.0 {
+            Content::Long(bytes) if bytes.capacity() <= kept => bytes.clear(),
+            _ => *self = ByteString::default(),
+        }
+    }
+
     /// Takes other bytes, into the memory that is there if they fit.
     #[inline]
     pub(crate) fn set(&mut self, new: &[u8]) {
@@ -259,6 +267,8 @@ mod tests {
             value.set(&vec![length as u8; length]);
             assert_eq!(value.as_bytes(), vec![length as u8; length]);
         }
+        value.clear(0);
+        assert_eq!(value, ByteString::default());
     }
 
     #[test]

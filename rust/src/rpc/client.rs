@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The calling side. Requests can be sent ahead and their replies taken later, in any order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::link::Link;
 use super::wire::{Request, Response};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gob::messages::empty;
 use crate::gob::{self, Decoder, Encoder, Id, Limits, Names, Raw, Typed};
 
 /// A connection to a server of net/rpc.
@@ -21,14 +22,20 @@ pub struct Client {
     service: String,
     limit: Option<Duration>,
     next_seq: u64,
-    awaited: BTreeSet<u64>,
+    /// The numbers of the requests without reply, in their order.
+    awaited: VecDeque<u64>,
     /// Replies that came before they were asked for.
-    early: HashMap<u64, Answer>,
+    early: BTreeMap<u64, Answer>,
     /// The connection ended, or its stream cannot be followed any more.
     ended: bool,
     limits: Limits,
     names: Names,
-    scratch: Vec<u8>,
+    request: Request,
+    response: Response,
+    /// An argument until its header is written.
+    argument: Vec<u8>,
+    /// `NAME.Method` until it is in the header.
+    service_method: Vec<u8>,
 }
 
 enum Answer {
@@ -46,12 +53,15 @@ impl Client {
             service: service.to_owned(),
             limit: None,
             next_seq: 0,
-            awaited: BTreeSet::new(),
-            early: HashMap::new(),
+            awaited: VecDeque::new(),
+            early: BTreeMap::new(),
             ended: false,
             limits,
             names: Names::new(),
-            scratch: Vec::new(),
+            request: Request::default(),
+            response: Response::default(),
+            argument: Vec::new(),
+            service_method: Vec::new(),
         }
     }
 
@@ -74,30 +84,33 @@ impl Client {
     /// Prepares a request; it goes out with the next [`flush`](Self::flush) or [`receive`](Self::receive), together
     /// with all prepared before. Returns its number. If the argument cannot be encoded nothing is sent.
     pub fn send<A: Typed + Serialize + ?Sized>(&mut self, method: &str, args: &A) -> Result<u64> {
-        let service_method = format!("{}.{method}", self.service);
         if self.ended {
-            return Err(shut_down(&service_method));
+            return Err(shut_down(&format!("{}.{method}", self.service)));
         }
-        self.scratch.clear();
-        let encoded = self.encoder.encode(args, &mut self.scratch);
+        empty(&mut self.argument);
+        let encoded = self.encoder.encode(args, &mut self.argument);
         let seq = self.next_seq;
         let out = self.decoder.reader_mut().out();
         if encoded.is_ok() {
-            let request = Request { service_method: service_method.clone().into(), seq };
-            self.encoder.encode(&request, out).map_err(|error| cannot_send(&service_method, &error))?;
+            self.service_method.clear();
+            [self.service.as_str(), ".", method].iter().for_each(|part| self.service_method.extend(part.bytes()));
+            self.request.service_method.set(&self.service_method);
+            self.request.seq = seq;
+            let header = self.encoder.encode(&self.request, out);
+            header.map_err(|error| cannot_send(&format!("{}.{method}", self.service), &error))?;
         }
         // Without the argument these are definitions alone, which later values may rely on.
-        out.append(&mut self.scratch);
-        encoded.map_err(|error| cannot_send(&service_method, &error))?;
+        out.append(&mut self.argument);
+        encoded.map_err(|error| cannot_send(&format!("{}.{method}", self.service), &error))?;
         self.next_seq += 1;
-        self.awaited.insert(seq);
+        self.awaited.push_back(seq);
         Ok(seq)
     }
 
     /// Sends what was prepared, taking in replies that arrive meanwhile.
     pub fn flush(&mut self) -> Result<()> {
         self.decoder.reader_mut().set_limit(self.limit);
-        self.flush_all().map_err(|error| self.broken("send requests", gob::Error::Io(error)))
+        self.flush_all().map_err(|error| self.broken("send requests".to_owned(), gob::Error::Io(error)))
     }
 
     fn flush_all(&mut self) -> io::Result<()> {
@@ -112,39 +125,39 @@ impl Client {
     /// Waits for the reply to the request `seq`. The server's own error has kind [`ErrorKind::Rpc`] and its very
     /// text; its death is [`ErrorKind::PeerDied`], a wait too long [`ErrorKind::Timeout`].
     pub fn receive<R: DeserializeOwned>(&mut self, seq: u64) -> Result<R> {
-        let what = format!("receive reply {seq} of {}", self.service);
         if let Some(answer) = self.early.remove(&seq) {
             return match answer {
                 Answer::Failed(text) => Err(Error::new(ErrorKind::Rpc, text)),
                 Answer::Value(id, bytes) => {
                     let raw = Raw::own(self.decoder.types(), &self.names, &self.limits, id, &bytes);
-                    raw.to().map_err(|error| bad_reply(&what, &error))
+                    raw.to().map_err(|error| bad_reply(&self.receiving(seq), &error))
                 }
             };
         }
-        if !self.awaited.contains(&seq) {
-            return Err(Error::invalid(format!("{what}: not awaited")));
+        if self.awaited.binary_search(&seq).is_err() {
+            return Err(Error::invalid(format!("{}: not awaited", self.receiving(seq))));
         }
         if self.ended {
-            return Err(shut_down(&what));
+            return Err(shut_down(&self.receiving(seq)));
         }
         self.decoder.reader_mut().set_limit(self.limit);
         loop {
-            let header = self.header(&what)?;
+            self.header(seq)?;
             let body = match self.decoder.next_value() {
                 Ok(body) => body,
-                Err(error) => return Err(self.broken(&what, error)),
+                Err(error) => return Err(self.broken(self.receiving(seq), error)),
             };
-            if !header.error.is_empty() {
-                let text = header.error.to_string_lossy().into_owned();
-                if header.seq == seq {
+            let (got, error) = (self.response.seq, &self.response.error);
+            if !error.is_empty() {
+                let text = error.to_string_lossy().into_owned();
+                if got == seq {
                     return Err(Error::new(ErrorKind::Rpc, text));
                 }
-                self.early.insert(header.seq, Answer::Failed(text));
-            } else if header.seq == seq {
-                return body.to().map_err(|error| bad_reply(&what, &error));
+                self.early.insert(got, Answer::Failed(text));
+            } else if got == seq {
+                return body.to().map_err(|error| bad_reply(&self.receiving(seq), &error));
             } else {
-                self.early.insert(header.seq, Answer::Value(body.id(), body.bytes().to_vec()));
+                self.early.insert(got, Answer::Value(body.id(), body.bytes().to_vec()));
             }
         }
     }
@@ -155,24 +168,32 @@ impl Client {
         self.receive(seq)
     }
 
-    fn header(&mut self, what: &str) -> Result<Response> {
-        let header: Response = match self.decoder.decode() {
-            Ok(header) => header,
-            Err(error) => return Err(self.broken(what, error)),
-        };
-        if self.awaited.remove(&header.seq) {
-            return Ok(header);
+    /// What is tried, for messages.
+    fn receiving(&self, seq: u64) -> String {
+        format!("receive reply {seq} of {}", self.service)
+    }
+
+    /// Takes in the next header while the reply to `seq` is waited for.
+    fn header(&mut self, seq: u64) -> Result<()> {
+        self.response.clear();
+        if let Err(error) = self.decoder.decode_into(&mut self.response) {
+            return Err(self.broken(self.receiving(seq), error));
+        }
+        if let Ok(place) = self.awaited.binary_search(&self.response.seq) {
+            self.awaited.remove(place);
+            return Ok(());
         }
         self.ended = true;
-        Err(Error::new(ErrorKind::Protocol, format!("{what}: reply {} was not asked for", header.seq)))
+        let what = self.receiving(seq);
+        Err(Error::new(ErrorKind::Protocol, format!("{what}: reply {} was not asked for", self.response.seq)))
     }
 
     /// The connection is of no more use.
-    fn broken(&mut self, what: &str, error: gob::Error) -> Error {
+    fn broken(&mut self, what: String, error: gob::Error) -> Error {
         self.ended = true;
         match error {
-            gob::Error::Eof | gob::Error::UnexpectedEof => died(what),
-            gob::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => died(what),
+            gob::Error::Eof | gob::Error::UnexpectedEof => died(&what),
+            gob::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => died(&what),
             gob::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
                 let limit = self.limit.unwrap_or_default().as_millis();
                 Error::new(ErrorKind::Timeout, format!("{what}: nothing came within {limit} ms"))

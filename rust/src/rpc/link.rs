@@ -11,11 +11,11 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 
+use crate::gob::messages::empty;
+
 /// As long as a server has more unsent bytes than this, it reads nothing: a peer that takes no answers gets no more. A
 /// client always reads, so that one of the two does.
 pub(crate) const SERVER_UNSENT: usize = 1 << 20;
-/// A buffer that had to be larger than this is given back once it is empty.
-const KEPT_BUFFER: usize = 64 << 10;
 
 pub(crate) struct Link {
     stream: UnixStream,
@@ -25,13 +25,26 @@ pub(crate) struct Link {
     /// The peer takes nothing any more. What it has sent can still be read.
     broken: bool,
     deadline: Option<Instant>,
+    /// How long the socket waits by itself.
+    limit: Option<Duration>,
+    /// The first read after the limit was set, which has all of it, needs no poll.
+    whole: bool,
     /// Nothing is read while more bytes are unsent.
     unsent_limit: usize,
 }
 
 impl Link {
     pub fn new(stream: UnixStream, unsent_limit: usize) -> Self {
-        Link { stream, out: Vec::new(), sent: 0, broken: false, deadline: None, unsent_limit }
+        Link {
+            stream,
+            out: Vec::new(),
+            sent: 0,
+            broken: false,
+            deadline: None,
+            limit: None,
+            whole: false,
+            unsent_limit,
+        }
     }
 
     /// Where to append what is to be sent.
@@ -42,6 +55,10 @@ impl Link {
     /// From now on waits end after `limit`.
     pub fn set_limit(&mut self, limit: Option<Duration>) {
         self.deadline = limit.map(|limit| Instant::now() + limit);
+        if self.limit != limit && self.stream.set_read_timeout(limit).is_ok() {
+            self.limit = limit;
+        }
+        self.whole = limit.is_some() && self.limit == limit;
     }
 
     /// How many bytes are not sent yet.
@@ -61,11 +78,8 @@ impl Link {
                 Err(errno) => return Err(errno.into()),
             }
         }
-        self.out.clear();
+        empty(&mut self.out);
         self.sent = 0;
-        if self.out.capacity() > KEPT_BUFFER {
-            self.out = Vec::new();
-        }
         Ok(false)
     }
 
@@ -125,7 +139,8 @@ impl Read for Link {
                 self.wait(false)?;
                 continue;
             }
-            let patient = !unsent && self.deadline.is_none();
+            let patient = !unsent && (self.deadline.is_none() || self.whole);
+            self.whole = false;
             let flags = if patient { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
             match recv(self.stream.as_raw_fd(), buffer, flags) {
                 Ok(count) => return Ok(count),

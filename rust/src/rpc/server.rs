@@ -12,7 +12,8 @@ use super::link::{Link, SERVER_UNSENT};
 use super::service::{Reply, Service};
 use super::wire::{Request, Response};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gob::{self, Decoder, Encoder, Limits, Raw};
+use crate::gob::messages::empty;
+use crate::gob::{self, ByteString, Decoder, Encoder, Limits, Raw};
 
 /// Answers wait for further requests that are buffered already, up to this many bytes.
 const TOGETHER: usize = 64 << 10;
@@ -54,24 +55,24 @@ pub fn serve_observed(
     raise::forget();
     let mut decoder = Decoder::new(Link::new(stream, SERVER_UNSENT), limits.clone());
     decoder.set_names(service.registered().clone());
-    let mut encoder = Encoder::with_names(service.registered().clone());
-    let mut answer = Vec::new();
+    let mut answers = Answers::new(service);
     let ended = loop {
-        let request: Request = match decoder.decode() {
-            Ok(request) => request,
+        answers.request.clear();
+        match decoder.decode_into(&mut answers.request) {
+            Ok(()) => {}
             Err(gob::Error::Eof) => break Ok(()),
             Err(error) => break Err(failed(service, error)),
-        };
+        }
         let args = match decoder.next_value() {
             Err(gob::Error::Io(error)) => break Err(failed(service, gob::Error::Io(error))),
             args => args,
         };
-        answer.clear();
-        if let Err(error) = one_call(service, &request, args, &mut encoder, &mut answer, &mut observer) {
+        if let Err(error) = answers.call(args, &mut observer) {
             break Err(failed(service, error));
         }
         let link = decoder.reader_mut();
-        link.out().append(&mut answer);
+        link.out().append(&mut answers.answer);
+        empty(&mut answers.answer);
         if link.unsent() > TOGETHER
             && let Err(error) = link.push()
         {
@@ -82,53 +83,78 @@ pub fn serve_observed(
     ended.and(flushed.map_err(|error| Error::io("send rpc replies", &error)))
 }
 
-/// Answers one call: definitions, header and reply are appended to `answer`.
-fn one_call(
-    service: &Service,
-    request: &Request,
-    args: gob::Result<Raw<'_>>,
-    encoder: &mut Encoder,
-    answer: &mut Vec<u8>,
-    observer: &mut Option<&mut dyn Observer>,
-) -> gob::Result<()> {
-    let start = observer.is_some().then(Instant::now);
-    let name = request.service_method.to_string_lossy();
-    let mut body = Vec::new();
-    let (args, outcome) = match args {
-        // An unknown method matters more to the client than an argument that nobody wanted.
-        Err(error) => (None, service.find(&name).and(Err(error.to_string()))),
-        Ok(args) => (Some(args), run(service, &name, &args, &mut Reply::new(encoder, &mut body))),
-    };
-    let duration = start.map(|start| start.elapsed());
-    let (service_method, seq) = (request.service_method.clone(), request.seq);
-    let error = outcome.as_ref().err().cloned().unwrap_or_default().into();
-    if outcome.is_err() {
-        // The definitions of a reply that failed stand, and later replies rely on them.
-        let (definitions, ..) = gob::encode::first_value(&body)?;
-        answer.extend_from_slice(&body[..definitions]);
-        body.clear();
+/// Makes the answers of one connection. What one call needs stays for the next, so that a call needs no new memory.
+struct Answers<'a> {
+    service: &'a Service,
+    encoder: Encoder,
+    request: Request,
+    response: Response,
+    /// What the method replies.
+    body: Vec<u8>,
+    /// Definitions, header and reply.
+    answer: Vec<u8>,
+}
+
+impl<'a> Answers<'a> {
+    fn new(service: &'a Service) -> Self {
+        Answers {
+            service,
+            encoder: Encoder::with_names(service.registered().clone()),
+            request: Request::default(),
+            response: Response::default(),
+            body: Vec::new(),
+            answer: Vec::new(),
+        }
     }
-    if let (Some(observer), Some(duration)) = (observer, duration) {
-        let (types, limits, names) = (encoder.types().clone(), Limits::default(), gob::Names::new());
-        let outcome = match &outcome {
-            Ok(()) => {
-                let (_, id, bytes) = gob::encode::first_value(&body)?;
-                Ok(Raw::own(&types, &names, &limits, id, bytes))
-            }
-            Err(text) => Err(text.as_str()),
+
+    /// Answers one call.
+    fn call(&mut self, args: gob::Result<Raw<'_>>, observer: &mut Option<&mut dyn Observer>) -> gob::Result<()> {
+        let Answers { service, encoder, request, response, body, answer } = self;
+        let start = observer.is_some().then(Instant::now);
+        empty(body);
+        let (args, outcome) = match args {
+            // An unknown method matters more to the client than an argument that nobody wanted.
+            Err(error) => (None, service.find(&request.service_method).and(Err(error.to_string()))),
+            Ok(args) => (Some(args), run(service, &request.service_method, &args, &mut Reply::new(encoder, body))),
         };
-        observer.called(&Call { service_method: &name, seq, args, outcome, duration });
+        let duration = start.map(|start| start.elapsed());
+        if outcome.is_err() {
+            // The definitions of a reply that failed stand, and later replies rely on them.
+            let (definitions, ..) = gob::encode::first_value(body)?;
+            answer.extend_from_slice(&body[..definitions]);
+        }
+        if let (Some(observer), Some(duration)) = (observer, duration) {
+            let (types, limits, names) = (encoder.types().clone(), Limits::default(), gob::Names::new());
+            let outcome = match &outcome {
+                Ok(()) => {
+                    let (_, id, bytes) = gob::encode::first_value(body)?;
+                    Ok(Raw::own(&types, &names, &limits, id, bytes))
+                }
+                Err(text) => Err(text.as_str()),
+            };
+            let service_method = &request.service_method.to_string_lossy();
+            observer.called(&Call { service_method, seq: request.seq, args, outcome, duration });
+        }
+        response.clear();
+        std::mem::swap(&mut response.service_method, &mut request.service_method);
+        response.seq = request.seq;
+        match outcome {
+            Ok(()) => {
+                encoder.encode(response, answer)?;
+                answer.append(body);
+            }
+            Err(text) => {
+                response.error = text.into();
+                encoder.encode(response, answer)?;
+                encoder.encode(&(), answer)?;
+            }
+        }
+        Ok(())
     }
-    encoder.encode(&Response { service_method, seq, error }, answer)?;
-    match outcome {
-        Ok(()) => answer.append(&mut body),
-        Err(_) => encoder.encode(&(), answer)?,
-    }
-    Ok(())
 }
 
 /// Runs the method; an error's text is never empty, since that would mean success.
-fn run(service: &Service, name: &str, args: &Raw<'_>, reply: &mut Reply<'_>) -> std::result::Result<(), String> {
+fn run(service: &Service, name: &ByteString, args: &Raw<'_>, reply: &mut Reply<'_>) -> std::result::Result<(), String> {
     let method = service.find(name)?;
     match catch_unwind(AssertUnwindSafe(|| method.call(args, reply))) {
         Ok(Ok(())) if reply.was_sent() => Ok(()),

@@ -171,14 +171,17 @@ impl Service {
     }
 
     /// The method for `NAME.Method`, or the error text that Go's clients know.
-    pub fn find(&self, service_method: &str) -> Result<&dyn Method, String> {
-        let Some((service, method)) = service_method.rsplit_once('.') else {
-            return Err(format!("rpc: service/method request ill-formed: {service_method}"));
+    pub fn find(&self, service_method: impl AsRef<[u8]>) -> Result<&dyn Method, String> {
+        let whole = service_method.as_ref();
+        let failed = |what| Err(format!("rpc: {what} {}", String::from_utf8_lossy(whole)));
+        let Some(dot) = whole.iter().rposition(|byte| *byte == b'.') else {
+            return failed("service/method request ill-formed:");
         };
-        if service != self.name {
-            return Err(format!("rpc: can't find service {service_method}"));
+        if whole[..dot] != *self.name.as_bytes() {
+            return failed("can't find service");
         }
-        self.methods.get(method).ok_or_else(|| format!("rpc: can't find method {service_method}"))
+        let method = std::str::from_utf8(&whole[dot + 1..]).ok().and_then(|method| self.methods.get(method));
+        method.map_or_else(|| failed("can't find method"), Ok)
     }
 }
 
@@ -200,7 +203,7 @@ mod tests {
         service.find("a.b.Mkdir").unwrap_or_else(|text| panic!("{text}")).call(&args, &mut reply).unwrap();
         assert_eq!(out, [3, 4, 0, 2]);
         assert!(service.find("a.b.Chdir").is_ok());
-        let text = |name| service.find(name).err().unwrap();
+        let text = |name: &str| service.find(name).err().unwrap();
         assert_eq!(text("ill"), "rpc: service/method request ill-formed: ill");
         assert_eq!(text("b.Mkdir"), "rpc: can't find service b.Mkdir");
         assert_eq!(text("a.b.Nope"), "rpc: can't find method a.b.Nope");
