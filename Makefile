@@ -8,7 +8,7 @@ TESTS = $(CARGO) test --features _fault
 
 .DEFAULT_GOAL := help
 .PHONY: probe help setup build run test test-rust test-go test-scenarios test-differential test-gob-differential test-killed lint \
-	bench bench-start bench-memory clean
+	bench bench-start bench-memory bench-rpc clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -57,7 +57,7 @@ lint: ## rustfmt, clippy with warnings denied, no unsafe code outside its room
 	$(CARGO) clippy --all-targets --features _fault -- -D warnings
 	@if grep -rn unsafe rust --include=*.rs | grep -v '^rust/src/ffi'; then echo "unsafe code outside rust/src/ffi"; exit 1; fi
 
-bench: bench-start bench-memory ## every measurement
+bench: bench-start bench-memory bench-rpc ## every measurement
 
 bench-start: build $(RELEASE)/floor ## a start beside crun, runc, bwrap and a floor, in pairs
 	@.ci/setup bench
@@ -66,6 +66,10 @@ bench-start: build $(RELEASE)/floor ## a start beside crun, runc, bwrap and a fl
 bench-memory: build ## private memory of the runtime processes of ten containers
 	@.ci/setup bench
 	@rust/benches/memory.sh $(RELEASE)
+
+bench-rpc: build ## calls and the codec beside a bare socket pair and Go's own, on one CPU
+	$(CARGO) rustc --release --example bench-rpc -- $(STATIC)
+	@$(RELEASE)/examples/bench-rpc $(RELEASE)
 
 $(RELEASE)/floor: c-tests/floor.c
 	@mkdir -p $(RELEASE)
