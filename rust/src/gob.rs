@@ -10,6 +10,7 @@
 //! not sent; pointers are flattened. Structures to be decoded therefore need `#[serde(default)]`, which
 //! [`gob_struct!`](crate::gob_struct) adds.
 
+pub mod big_int;
 pub mod bytes;
 pub mod decode;
 mod definition;
@@ -21,12 +22,14 @@ pub mod number;
 pub mod schema;
 pub mod serde;
 pub mod string;
+pub mod time;
 pub mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use bytes::{Array, Bytes, Complex, Time};
+pub use big_int::BigInt;
+pub use bytes::{Array, Bytes, Complex};
 pub use decode::{Decoder, Raw};
 pub use encode::Encoder;
 pub use limits::Limits;
@@ -34,6 +37,7 @@ pub use names::Names;
 pub use schema::{Id, Type, Types};
 pub use serde::Typed;
 pub use string::ByteString;
+pub use time::Time;
 pub use value::{Dynamic, Value};
 
 use std::borrow::Cow;

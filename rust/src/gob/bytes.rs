@@ -3,13 +3,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 
 use super::number::Reader;
-use super::schema::{Kind, Marshaler, Ref, Type};
+use super::schema::{Kind, Ref, Type};
 use super::serde::Typed;
 
 /// A Go `[]byte`.
@@ -23,17 +22,6 @@ pub struct Array<T, const N: usize>(pub [T; N]);
 /// A Go `complex128`: real and imaginary part.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Complex(pub f64, pub f64);
-
-/// A Go `time.Time`, with its zone as an offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Time {
-    /// Seconds since 1970-01-01 00:00:00 UTC.
-    pub seconds: i64,
-    /// Nanoseconds within the second, 0 to 999,999,999.
-    pub nanoseconds: u32,
-    /// Minutes east of UTC; `None` is UTC itself.
-    pub offset: Option<i16>,
-}
 
 impl Serialize for Bytes {
     /// Bytes in gob; base64 in JSON, as Go's `encoding/json` does.
@@ -136,81 +124,6 @@ impl<'de> Deserialize<'de> for Complex {
     }
 }
 
-/// Seconds from the first of January of year 1, where Go counts from, to 1970.
-const YEAR_ONE: i64 = 62_135_596_800;
-
-impl Time {
-    /// The bytes that Go's `GobEncode` makes.
-    pub fn to_bytes(self) -> [u8; 15] {
-        let mut bytes = [0; 15];
-        bytes[0] = 1;
-        bytes[1..9].copy_from_slice(&self.seconds.wrapping_add(YEAR_ONE).to_be_bytes());
-        bytes[9..13].copy_from_slice(&self.nanoseconds.to_be_bytes());
-        bytes[13..].copy_from_slice(&self.offset.unwrap_or(-1).to_be_bytes());
-        bytes
-    }
-
-    /// Reads what Go's `GobEncode` made; an offset's odd seconds are dropped.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Time> {
-        let known = matches!((bytes.first(), bytes.len()), (Some(1), 15) | (Some(2), 16));
-        let seconds = i64::from_be_bytes(bytes.get(1..9)?.try_into().ok()?).wrapping_sub(YEAR_ONE);
-        let nanoseconds = u32::from_be_bytes(bytes.get(9..13)?.try_into().ok()?);
-        let offset = i16::from_be_bytes(bytes.get(13..15)?.try_into().ok()?);
-        let offset = (offset != -1).then_some(offset);
-        (known && nanoseconds < 1_000_000_000).then_some(Time { seconds, nanoseconds, offset })
-    }
-}
-
-impl Default for Time {
-    /// Go's zero time, the first of January of year 1.
-    fn default() -> Self {
-        Time { seconds: -YEAR_ONE, nanoseconds: 0, offset: None }
-    }
-}
-
-impl From<SystemTime> for Time {
-    fn from(time: SystemTime) -> Self {
-        let (seconds, nanoseconds) = match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => (after.as_secs().cast_signed(), after.subsec_nanos()),
-            Err(before) => {
-                let up = before.duration() + Duration::from_nanos(999_999_999);
-                (-up.as_secs().cast_signed(), 999_999_999 - up.subsec_nanos())
-            }
-        };
-        Time { seconds, nanoseconds, offset: None }
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            return Bytes(self.to_bytes().to_vec()).serialize(serializer);
-        }
-        match self == &Time::default() {
-            true => serializer.serialize_unit(),
-            false => serializer.serialize_bytes(&self.to_bytes()),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = Bytes::deserialize(deserializer)?;
-        Time::from_bytes(&bytes.0).ok_or_else(|| de::Error::custom("Time.UnmarshalBinary: invalid data"))
-    }
-}
-
-impl Typed for Time {
-    fn gob_type() -> &'static Type {
-        static TIME: Type = Type { name: Cow::Borrowed("Time"), kind: Kind::Opaque(Marshaler::Gob) };
-        &TIME
-    }
-
-    fn go_name() -> Cow<'static, str> {
-        Cow::Borrowed("time.Time")
-    }
-}
-
 impl<T: Typed, const N: usize> Typed for Array<T, N> {
     fn gob_type() -> &'static Type {
         const { &Type { name: Cow::Borrowed(""), kind: Kind::Array { elem: Ref::Static(T::gob_type), len: N } } }
@@ -261,15 +174,6 @@ pub(crate) fn complex(reader: &mut Reader<'_>) -> super::Result<(f64, f64)> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn a_time_before_1970_keeps_its_nanoseconds() {
-        let time = Time::from(UNIX_EPOCH - Duration::from_millis(250));
-        assert_eq!((time.seconds, time.nanoseconds), (-1, 750_000_000));
-        let time = Time::from(UNIX_EPOCH - Duration::from_secs(2));
-        assert_eq!((time.seconds, time.nanoseconds), (-2, 0));
-        assert_eq!(Time::from_bytes(&time.to_bytes()), Some(time));
-    }
 
     proptest! {
         #[test]

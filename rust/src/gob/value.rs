@@ -7,10 +7,11 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::bytes::{Bytes, complex};
 use super::number::Reader;
-use super::schema::{Id, Kind, Ref, Type, Types};
+use super::schema::{Id, Kind, Marshaler, Ref, Type, Types};
 use super::serde::ser::ValueWriter;
 use super::serde::walk::{Scope, deeper, interface, next_field};
 use super::string::ByteString;
+use super::time::{self, Time};
 use super::{Error, Result};
 
 /// A value and its type.
@@ -31,7 +32,7 @@ impl Dynamic {
     }
 }
 
-/// A value of any gob type. As JSON, `[]byte` and opaque bytes are base64, complex numbers `[real, imaginary]`,
+/// A value of any gob type. As JSON, `[]byte` and opaque bytes are base64, times RFC 3339, complex numbers `[real, imaginary]`,
 /// interface values `{"type": name, "value": …}`, map keys text, numbers that JSON lacks `null`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -62,6 +63,8 @@ pub enum Value {
     Interface(ByteString, Box<Dynamic>),
     /// Bytes that the type reads itself
     Opaque(Vec<u8>),
+    /// A `time.Time`: an opaque type of that name with such bytes
+    Time(Time),
 }
 
 impl Value {
@@ -88,6 +91,7 @@ impl Value {
             Value::Complex(real, imaginary) => writer.complex(*real, *imaginary),
             Value::String(text) => writer.serialize_bytes(text),
             Value::Bytes(bytes) | Value::Opaque(bytes) => writer.serialize_bytes(bytes),
+            Value::Time(time) => writer.serialize_bytes(&time.to_bytes()),
             Value::List(elements) => {
                 let mut list = writer.serialize_seq(Some(elements.len()))?;
                 elements.iter().try_for_each(|element| list.element(|writer| element.write(writer)))?;
@@ -125,6 +129,7 @@ impl Serialize for Value {
             Value::Complex(real, imaginary) => (real, imaginary).serialize(serializer),
             Value::String(text) => text.serialize(serializer),
             Value::Bytes(bytes) | Value::Opaque(bytes) => Bytes(bytes.clone()).serialize(serializer),
+            Value::Time(time) => time.serialize(serializer),
             Value::List(elements) => serializer.collect_seq(elements),
             Value::Map(entries) => {
                 serializer.collect_map(entries.iter().map(|(key, value)| (Key(key).to_string(), value)))
@@ -178,7 +183,12 @@ impl ValueParser<'_> {
             }
             Kind::Bytes => Value::Bytes(reader.counted("data")?.to_vec()),
             Kind::String => Value::String(reader.counted("string")?.to_vec().into()),
-            Kind::Opaque(_) => Value::Opaque(reader.counted("data")?.to_vec()),
+            Kind::Opaque(marshaler) => {
+                let bytes = reader.counted("data")?;
+                let time = Time::from_bytes(bytes)
+                    .filter(|time| *marshaler == Marshaler::Gob && ty.name == time::NAME && time.to_bytes() == bytes);
+                time.map_or_else(|| Value::Opaque(bytes.to_vec()), Value::Time)
+            }
             Kind::Array { elem, len } => {
                 let count = reader.count("array")?;
                 if count != *len {

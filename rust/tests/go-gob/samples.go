@@ -152,7 +152,12 @@ func encodeSamples() {
 		for _, value := range sample.values {
 			pointer := reflect.New(reflect.TypeOf(value))
 			pointer.Elem().Set(reflect.ValueOf(value))
-			if err := encoder.Encode(pointer.Interface()); err != nil {
+			sent := pointer.Interface()
+			if when, ok := value.(time.Time); ok {
+				// A pointer to it would travel without the type's name.
+				sent = when
+			}
+			if err := encoder.Encode(sent); err != nil {
 				fail(fmt.Sprint(sample.name, ": ", err))
 			}
 			record.JSON = append(record.JSON, show(reflect.ValueOf(value), false))
@@ -196,6 +201,9 @@ func decodeSamples() {
 // show turns a value into what Rust's Dynamic::to_json makes of it. Fields lose empty slices, as gob does.
 func show(v reflect.Value, field bool) any {
 	if v.IsValid() && v.Kind() != reflect.Interface && v.Kind() != reflect.Pointer {
+		if when, ok := v.Interface().(time.Time); ok && !(field && when.IsZero()) {
+			return when.Format(time.RFC3339Nano)
+		}
 		if opaque, ok := opaqueBytes(v); ok {
 			if field && v.IsZero() {
 				return nil
