@@ -8,6 +8,7 @@ pub mod environ;
 pub mod event;
 pub mod inherited;
 pub mod keyring;
+pub mod loop_device;
 pub mod mount;
 pub mod process;
 pub mod signal;

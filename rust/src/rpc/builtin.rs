@@ -14,7 +14,9 @@ pub mod apptainer;
 pub mod chdir;
 pub mod chroot;
 mod file_mode;
+pub mod fuse_fd;
 pub mod hostname;
+pub mod loop_device;
 pub mod mkdir;
 pub mod mount;
 pub mod raise;
@@ -49,10 +51,12 @@ pub static SINGULARITYCE: Product = Product {
         &mount::METHOD,
         &mkdir::METHOD,
         &chroot::METHOD,
+        &loop_device::METHOD,
         &hostname::METHOD,
         &chdir::METHOD,
         &stat::STAT,
         &stat::LSTAT,
+        &fuse_fd::METHOD,
     ],
     mount_reply: MountReply::Struct,
 };

@@ -104,6 +104,19 @@ pub fn ids() -> ([u32; 3], [u32; 3]) {
     (uid, gid)
 }
 
+/// The caller's user namespace, without a path (PIDFD_GET_USER_NAMESPACE). Linux 6.11 on; older ones answer `ENOTTY`.
+pub fn own_user_namespace() -> Result<OwnedFd, Errno> {
+    /// linux/pidfd.h: `_IO(0xFF, 9)`.
+    const GET_USER_NAMESPACE: u32 = 0xFF09;
+    let flags = rustix::process::PidfdFlags::empty();
+    let pidfd = rustix::process::pidfd_open(rustix::process::getpid(), flags)
+        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+    // SAFETY: the request takes no argument.
+    let fd = Errno::result(unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_USER_NAMESPACE as libc::Ioctl, 0) })?;
+    // SAFETY: the kernel has just given us this close-on-exec descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

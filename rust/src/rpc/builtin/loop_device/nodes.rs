@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The names of loop devices: their nodes in /dev, their directories in /sys.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, makedev, mknodat, open, statfs, unlink};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result, Tried};
+
+/// The major number of loop devices (loop(4)).
+const MAJOR: u32 = 7;
+
+/// linux/magic.h.
+const SYSFS_MAGIC: u32 = 0x6265_6572;
+
+/// Opens /dev/loop-control, for writing since only then it can be locked.
+pub fn open_control() -> Result<OwnedFd> {
+    let path = "/dev/loop-control";
+    open(path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
+        let help = match errno {
+            Errno::NOENT | Errno::NODEV | Errno::NXIO => "; load the module loop (modprobe loop), or give this /dev the node (mknod -m 660 /dev/loop-control c 10 237)",
+            _ => "",
+        };
+        let error = Error::system(format!("open {path}"), errno.raw_os_error());
+        Error::new(error.kind(), format!("{error}{help}")).with_errno(errno.raw_os_error())
+    })
+}
+
+/// Opens a loop device. A /dev that the kernel does not fill gets the node first.
+pub fn open_device(number: u32, access: OFlags) -> Result<OwnedFd> {
+    let path = format!("/dev/loop{number}");
+    let open = || open(&path, access | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+    let device = match open() {
+        Err(Errno::NOENT) => {
+            let made = make(number, &path)?;
+            open().inspect_err(|_| {
+                // The device was removed meanwhile: the node must not outlive it.
+                if made {
+                    let _ = unlink(&path);
+                }
+            })
+        }
+        device => device,
+    };
+    let device = device.tried(|| format!("open {path}"))?;
+    let about = fstat(&device).tried(|| format!("look at {path}"))?;
+    if FileType::from_raw_mode(about.st_mode) != FileType::BlockDevice || major(about.st_rdev) != MAJOR {
+        return Err(Error::invalid(format!("open {path}: it is no loop device; remove it")));
+    }
+    Ok(device)
+}
+
+/// Makes the node of a device; whether it was not there.
+fn make(number: u32, path: &str) -> Result<bool> {
+    let mode = Mode::from_raw_mode(0o660);
+    match mknodat(CWD, path, FileType::BlockDevice, mode, makedev(MAJOR, minor(number))) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(errno) => Err(errno)
+            .tried(|| format!("make {path}, which is missing (needs CAP_MKNOD and a /dev that can be written)")),
+    }
+}
+
+/// The minor number of a device: the kernel leaves room for partitions between them if it was told to (max_part).
+fn minor(number: u32) -> u32 {
+    let numbers = fs::read_to_string(format!("/sys/block/loop{number}/dev")).unwrap_or_default();
+    numbers.trim().split_once(':').and_then(|(_, minor)| minor.parse().ok()).unwrap_or(number)
+}
+
+/// The numbers of all loop devices that exist: by one listing of /sys/block, or of /dev where /sys is not mounted.
+pub fn existing() -> Vec<u32> {
+    let folder = if has_sysfs() { "/sys/block" } else { "/dev" };
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_prefix("loop")?.parse().ok();
+    let mut numbers: Vec<u32> = entries.filter_map(|entry| number(entry.ok()?)).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Whether a device serves a file from `offset` on with the limit `size_limit`, as far as can be told without opening it.
+pub fn may_serve(number: u32, offset: u64, size_limit: u64) -> bool {
+    let is = |name: &str, wanted: u64| {
+        let text = fs::read_to_string(format!("/sys/block/loop{number}/loop/{name}"));
+        text.is_ok_and(|text| text.trim().parse() == Ok(wanted))
+    };
+    !has_sysfs() || is("offset", offset) && is("sizelimit", size_limit)
+}
+
+fn has_sysfs() -> bool {
+    statfs("/sys/block").is_ok_and(|found| found.f_type as u32 == SYSFS_MAGIC)
+}
+
+/// The group `disk` of /etc/group, or 0.
+pub fn disk_group() -> u32 {
+    let text = fs::read("/etc/group").unwrap_or_default();
+    group_of(&text).unwrap_or(0)
+}
+
+fn group_of(text: &[u8]) -> Option<u32> {
+    let line = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"disk:"))?;
+    std::str::from_utf8(line.split(|byte| *byte == b':').nth(2)?).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_is_found_by_its_whole_name() {
+        assert_eq!(group_of(b"root:x:0:\ndisks:x:5:\ndisk:x:6:a,b\nkvm:x:7:\n"), Some(6));
+        assert_eq!(group_of(b"disk:x:\xff:\n"), None);
+        assert_eq!(group_of(b"# disk:x:9:"), None);
+    }
+}
