@@ -11,8 +11,6 @@ mod configuration;
 #[path = "bad_input/limits.rs"]
 mod limits;
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::Mutex;
 
 use common::{Launch, Run, Starter};
@@ -164,14 +162,6 @@ fn run_all(cases: Vec<Case>) {
 
 /// c-tests/under.c, compiled, beside the starter, where every user can execute it.
 fn under(starter: &Starter) -> String {
-    static COMPILING: Mutex<()> = Mutex::new(());
-    let program = starter.program().with_file_name("under");
-    let _one = COMPILING.lock().expect("lock");
-    if !program.exists() {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("c-tests/under.c");
-        let mut cc = Command::new("cc");
-        cc.args(["-std=c99", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-o"]);
-        assert!(cc.arg(&program).arg(source).status().expect("cc").success());
-    }
-    program.to_str().expect("UTF-8").to_owned()
+    let folder = starter.program().parent().expect("folder");
+    common::c_program("under", folder).to_str().expect("UTF-8").to_owned()
 }

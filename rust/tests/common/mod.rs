@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -120,6 +121,20 @@ fn uid_of(caller: &str) -> u32 {
 pub fn copy_program(from: &Path, to: &Path) {
     let status = Command::new("cp").args([from, to]).status().expect("cp");
     assert!(status.success(), "copy {}", from.display());
+}
+
+/// A program of c-tests, compiled into `folder` if it is not there.
+pub fn c_program(name: &str, folder: &Path) -> PathBuf {
+    static COMPILING: Mutex<()> = Mutex::new(());
+    let program = folder.join(name);
+    let _one = COMPILING.lock().expect("lock");
+    if !program.exists() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("c-tests").join(name).with_extension("c");
+        let mut cc = Command::new("cc");
+        cc.args(["-std=c99", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-o"]);
+        assert!(cc.arg(&program).arg(source).status().expect("cc").success());
+    }
+    program
 }
 
 /// A folder in which every user may make files.

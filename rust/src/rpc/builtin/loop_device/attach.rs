@@ -87,9 +87,11 @@ fn free(control: &OwnedFd, image: BorrowedFd<'_>, wanted: &Wanted) -> Result<(u3
         let offered = sys::free(control).tried(|| "ask for a free loop device")?;
         refusals = if last == Some(offered) { refusals + 1 } else { 0 };
         last = Some(offered);
-        let number = match offered < wanted.below && refusals < REFUSALS {
-            true => offered,
-            false => add(control, wanted.below)?,
+        let unfit = offered >= wanted.below || refusals >= REFUSALS;
+        let number = match if unfit { add(control, wanted.below)? } else { None } {
+            Some(made) => made,
+            None if offered < wanted.below => offered,
+            None => return Err(none_free(wanted.below)),
         };
         match one(number, image, wanted) {
             Ok(device) => return Ok((number, device)),
@@ -107,20 +109,25 @@ fn passes(error: &Error) -> bool {
 }
 
 /// Makes the device with the lowest number that is not there: what is offered has too high a number, or is never given.
-fn add(control: &OwnedFd, below: u32) -> Result<u32> {
+/// None if all that are allowed are there.
+fn add(control: &OwnedFd, below: u32) -> Result<Option<u32>> {
     let existing = nodes::existing();
     for number in (0..below).filter(|number| existing.binary_search(number).is_err()) {
         match sys::add(control, number) {
-            Ok(()) => return Ok(number),
+            Ok(()) => return Ok(Some(number)),
             Err(Errno::EEXIST) => {}
             Err(errno) => return Err(errno).tried(|| format!("make loop device {number}")),
         }
     }
-    Err(failed(format!(
+    Ok(None)
+}
+
+fn none_free(below: u32) -> Error {
+    let text = format!(
         "all {below} loop devices that are allowed (MaxDevices) are in use: detach what is not needed (losetup -a shows \
          them), or allow more"
-    ))
-    .with_errno(libc::EBUSY))
+    );
+    failed(text).with_errno(libc::EBUSY)
 }
 
 /// Attaches the image to this very device.
