@@ -277,6 +277,17 @@ fn a_server_that_is_killed_leaves_nothing_attached() {
     images.wait_until_free();
 }
 
+#[test]
+fn a_user_namespace_without_root_or_disk_is_no_hindrance() {
+    let Some(images) = Images::new() else { return };
+    let apart = ["unshare", "--user", "--map-user=5", "--map-group=5"];
+    let mut server = Server::start(&apart, images.open(0));
+    // Its user is the host's root, who may open the devices, under another number.
+    server.attach(|_| ()).unwrap();
+    drop(server);
+    images.wait_until_free();
+}
+
 /// Answers calls of LoopDevice that name a path.
 fn by_path(calls: impl FnOnce(&mut dyn FnMut(&Path, i32) -> Result<u32>)) {
     let (near, far) = UnixStream::pair().unwrap();

@@ -66,10 +66,8 @@ fn lock(control: &OwnedFd, about: &Stat) {
 /// says is read after it was opened: from then on it cannot let go of its file.
 fn serving(about: &Stat, wanted: &Wanted) -> Option<(u32, OwnedFd)> {
     let Status { offset, size_limit, flags, .. } = wanted.info;
-    nodes::existing().into_iter().filter(|number| *number < wanted.below).find_map(|number| {
-        if !nodes::may_serve(number, offset, size_limit) {
-            return None;
-        }
+    let candidates = nodes::serving(offset, size_limit);
+    candidates.into_iter().filter(|number| *number < wanted.below).find_map(|number| {
         let device = nodes::open_device(number, OFlags::RDONLY).ok()?;
         let status = sys::status(&device).ok()?;
         let same = (status.device, status.inode, status.offset, status.size_limit, status.flags & READ_ONLY)

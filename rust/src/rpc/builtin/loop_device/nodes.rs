@@ -2,6 +2,7 @@
 //! The names of loop devices: their nodes in /dev, their directories in /sys.
 
 use std::fs;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, makedev, mknodat, open, statfs, unlink};
@@ -71,7 +72,22 @@ fn minor(number: u32) -> u32 {
 
 /// The numbers of all loop devices that exist: by one listing of /sys/block, or of /dev where /sys is not mounted.
 pub fn existing() -> Vec<u32> {
-    let folder = if has_sysfs() { "/sys/block" } else { "/dev" };
+    list(if has_sysfs() { "/sys/block" } else { "/dev" })
+}
+
+/// The numbers of the devices that may serve a file from `offset` on with the limit `size_limit`, as far as can be told
+/// without opening them.
+pub fn serving(offset: u64, size_limit: u64) -> Vec<u32> {
+    if !has_sysfs() {
+        return list("/dev");
+    }
+    let mut numbers = list("/sys/block");
+    // Devices that serve nothing have neither file; of the others the limit, an image's size, tells most apart.
+    numbers.retain(|number| has(*number, "sizelimit", size_limit) && has(*number, "offset", offset));
+    numbers
+}
+
+fn list(folder: &str) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let number = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_prefix("loop")?.parse().ok();
     let mut numbers: Vec<u32> = entries.filter_map(|entry| number(entry.ok()?)).collect();
@@ -79,13 +95,12 @@ pub fn existing() -> Vec<u32> {
     numbers
 }
 
-/// Whether a device serves a file from `offset` on with the limit `size_limit`, as far as can be told without opening it.
-pub fn may_serve(number: u32, offset: u64, size_limit: u64) -> bool {
-    let is = |name: &str, wanted: u64| {
-        let text = fs::read_to_string(format!("/sys/block/loop{number}/loop/{name}"));
-        text.is_ok_and(|text| text.trim().parse() == Ok(wanted))
-    };
-    !has_sysfs() || is("offset", offset) && is("sizelimit", size_limit)
+fn has(number: u32, name: &str, value: u64) -> bool {
+    let mut text = [0; 32];
+    let length =
+        fs::File::open(format!("/sys/block/loop{number}/loop/{name}")).and_then(|mut file| file.read(&mut text));
+    let text = length.ok().and_then(|length| std::str::from_utf8(&text[..length]).ok());
+    text.is_some_and(|text| text.trim_end().parse() == Ok(value))
 }
 
 fn has_sysfs() -> bool {
