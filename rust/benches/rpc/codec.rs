@@ -45,7 +45,7 @@ impl Warm {
         self.encoder.encode(&self.args, &mut self.decoder.reader_mut().bytes).expect("encode");
         let mut got = MountArgs::default();
         self.decoder.decode_into(&mut got).expect("decode");
-        black_box(got);
+        black_box(&got);
     }
 }
 
@@ -56,7 +56,7 @@ pub fn fresh() {
     Encoder::new().encode(&args, &mut stream.bytes).expect("encode");
     let mut got = MountArgs::default();
     Decoder::new(stream, Limits::default()).decode_into(&mut got).expect("decode");
-    black_box(got);
+    black_box(&got);
 }
 
 fn args() -> MountArgs {

@@ -155,10 +155,16 @@ pub(crate) struct Announcer {
 impl Announcer {
     /// The number of a type in this stream. If it is new, its definition and those of its components are appended
     /// to `out`.
+    #[inline]
     pub fn announce(&mut self, types: &Types, ty: &Handle, out: &mut Vec<u8>) -> Result<Id> {
-        if let Ok(place) = self.place(std::ptr::from_ref::<Type>(ty).addr()) {
-            return Ok(self.ids[place].1);
+        match self.place(std::ptr::from_ref::<Type>(ty).addr()) {
+            Ok(place) => Ok(self.ids[place].1),
+            Err(_) => self.announce_new(types, ty, out),
         }
+    }
+
+    #[inline(never)]
+    fn announce_new(&mut self, types: &Types, ty: &Handle, out: &mut Vec<u8>) -> Result<Id> {
         let first = self.next;
         match self.number(types, ty, ty.name.clone()) {
             Ok(id) => {
