@@ -228,8 +228,7 @@ impl StarterConfig {
         Ok(())
     }
 
-    /// Finds newuidmap in the default PATH. Errors: the setuid flow; not found; not owned by root; a path of more
-    /// than 4,095 bytes.
+    /// Finds newuidmap in the default PATH. Errors: the setuid flow; not found; not owned by root; writable by others.
     pub fn set_newuidmap_path(&mut self) -> Result<()> {
         let suid = self.facts.is_suid;
         self.open()?.newuidmap = Some(helper::find("newuidmap", suid)?);

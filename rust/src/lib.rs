@@ -22,6 +22,8 @@ pub mod privileges;
 
 pub mod namespaces;
 
+pub mod trusted;
+
 pub mod engines;
 
 #[cfg(all(feature = "cli", feature = "oci"))]

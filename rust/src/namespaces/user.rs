@@ -3,8 +3,6 @@
 
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
@@ -17,6 +15,7 @@ use crate::lifecycle::child::Watched;
 use crate::lifecycle::roles::Role;
 use crate::namespaces::{self, Target};
 use crate::plan::Plan;
+use crate::trusted::{Program, Run};
 
 /// Step 11: joins the user namespace, or leaves for a new one that master and the container share.
 pub fn enter(plan: &Plan, targets: &mut Vec<Target>) -> Result<()> {
@@ -70,22 +69,13 @@ fn write_file(directory: &OwnedFd, name: &str, text: &str) -> Result<()> {
 }
 
 fn run_helper(program: &str, pid: i32, mappings: &[IdMapping], file: &str) -> Result<()> {
-    let mut command = Command::new(program);
-    command.arg(pid.to_string());
-    for mapping in mappings {
-        command.args([mapping.container_id, mapping.host_id, mapping.size].map(|id| id.to_string()));
-    }
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let output = command.output().tried(|| format!("run \"{program}\""))?;
-    if output.status.success() {
+    let ids = mappings.iter().flat_map(|mapping| [mapping.container_id, mapping.host_id, mapping.size]);
+    let arguments = std::iter::once(pid.to_string()).chain(ids.map(|id| id.to_string()));
+    let ended = Program::at(program, &[0])?.run(Run::with(arguments))?;
+    if ended.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let end = match (output.status.code(), output.status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, signal) => format!("signal {}", signal.unwrap_or_default()),
-    };
     let map = idmap::text(mappings)?.trim_end().replace('\n', ", ");
-    Err(Error::invalid(format!("run \"{program}\" for the map \"{map}\": {end}: {}", said.trim()))
+    Err(Error::invalid(format!("run \"{program}\" for the map \"{map}\": {}", ended.text()))
         .with_help(format!("the ranges that a user may map stand in /etc/{file}")))
 }
