@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::service::MethodSet;
-use crate::error::{CallbackError, Result};
+use crate::error::{CallbackError, Error, Result};
 use crate::gob::{Type, Typed};
 
 pub mod apptainer;
@@ -141,8 +141,16 @@ impl Builtin {
         let raises = self.raises;
         set.method(self.name, move |args| {
             let _raised = raise::raise(raises)?;
-            answer(args)
+            answer(args).map_err(with_help)
         })
+    }
+}
+
+/// A client gets the text of an error and nothing else, so that what helps has to stand in it.
+fn with_help(error: CallbackError) -> CallbackError {
+    match error.downcast_ref::<Error>().and_then(Error::help) {
+        Some(help) => format!("{error}; {help}").into(),
+        None => error,
     }
 }
 
