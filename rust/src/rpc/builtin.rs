@@ -13,6 +13,7 @@ use crate::gob::{Type, Typed};
 pub mod apptainer;
 pub mod chdir;
 pub mod chroot;
+pub mod decrypt;
 mod file_mode;
 pub mod fuse_fd;
 pub mod hostname;
@@ -57,6 +58,7 @@ pub static SINGULARITYCE: Product = Product {
         &stat::STAT,
         &stat::LSTAT,
         &fuse_fd::METHOD,
+        &decrypt::METHOD,
     ],
     mount_reply: MountReply::Struct,
 };
