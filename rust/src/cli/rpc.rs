@@ -10,13 +10,15 @@ use rustix::fs::{FileType, fstat};
 
 use super::arguments;
 use crate::error::{Error, Result, Tried};
-use crate::ffi::sys::inherited;
+use crate::ffi::sys::{inherited, signal};
 use crate::gob::Limits;
 use crate::rpc::builtin::{self, MountReply, Options};
 use crate::rpc::{MethodSet, Service, serve as answer};
 
 /// Serves the built-in methods until the peer closes the connection.
 pub fn serve(asked: arguments::Serve) -> Result<i32> {
+    // A launcher that ignores it would make the programs that methods run vanish before their end is looked at.
+    signal::ignore(libc::SIGCHLD, false);
     let connection = connection(asked.fd)?;
     let product = builtin::PRODUCTS.iter().find(|product| Some(product.name) == asked.product.as_deref());
     let mut options = product.map_or_else(Options::default, |product| Options::of(product));
