@@ -20,6 +20,7 @@ pub mod hostname;
 pub mod loop_device;
 pub mod mkdir;
 pub mod mount;
+pub mod nvidia;
 pub mod raise;
 pub mod registered;
 pub mod stat;
@@ -59,6 +60,7 @@ pub static SINGULARITYCE: Product = Product {
         &stat::LSTAT,
         &fuse_fd::METHOD,
         &decrypt::METHOD,
+        &nvidia::METHOD,
     ],
     mount_reply: MountReply::Struct,
 };
