@@ -77,6 +77,8 @@ pub static APPTAINER: Product = Product {
         &chdir::METHOD,
         &stat::STAT,
         &stat::LSTAT,
+        &decrypt::METHOD,
+        &nvidia::METHOD,
         &apptainer::access::METHOD,
         &apptainer::symlink::METHOD,
         &apptainer::read_dir::METHOD,
