@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	sister "github.com/pinion-runtime/pinion/go/internal/live/apptainer/rpc"
 	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
 )
 
@@ -107,5 +108,39 @@ func TestDescriptorsOfTheServerAreSent(t *testing.T) {
 		if got := s.fails("SendFuseFd", &arguments, &reply); !strings.Contains(got, text) {
 			t.Error(got)
 		}
+	}
+}
+
+func TestFuseIsOpenedAndSent(t *testing.T) {
+	near, far := sockets(t)
+	s := serveWith(t, []*os.File{far}, "--product", "apptainer")
+	seen := map[string]bool{}
+	for range 2 {
+		var number int
+		s.ok("OpenSendFuseFd", &sister.OpenSendFuseFdArgs{Socket: 4}, &number)
+		got := receive(t, near, 1)[0]
+		if !same(t, got, "/dev/fuse") {
+			t.Error("not /dev/fuse")
+		}
+		// The server has it open under the number, for a Mount with fd=N.
+		if own := fmt.Sprintf("fd/%d", number); s.link(own) != "/dev/fuse" || seen[own] {
+			t.Error(own, s.link(own))
+		} else {
+			seen[own] = true
+		}
+		at, options := t.TempDir(), fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", number)
+		var failure error
+		s.ok("Mount", &sister.MountArgs{Source: "test", Target: at, Filesystem: "fuse", Data: options}, &failure)
+		if failure != nil || !strings.Contains(s.file("mountinfo"), " "+at+" ") {
+			t.Error("not mounted:", failure)
+		}
+		// The kernel's first request comes to the client's descriptor.
+		request := make([]byte, 1<<17)
+		if length, err := syscall.Read(int(got.Fd()), request); err != nil || length < 40 || request[4] != 26 {
+			t.Error("no FUSE_INIT:", length, err)
+		}
+	}
+	if got := s.fails("OpenSendFuseFd", &sister.OpenSendFuseFdArgs{Socket: 99}, new(int)); !strings.HasSuffix(got, "descriptor 99: bad file descriptor") {
+		t.Error(got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	sister "github.com/pinion-runtime/pinion/go/internal/live/apptainer/rpc"
 	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
 )
 
@@ -179,5 +180,26 @@ func TestImagesThatCannotBeAttached(t *testing.T) {
 		if got := s.fails("LoopDevice", arguments, new(int)); !strings.Contains(got, text) {
 			t.Errorf("%q, not %q", got, text)
 		}
+	}
+}
+
+func TestApptainersImagesHavePaths(t *testing.T) {
+	image := imageOf(t, os.O_RDWR)
+	s := serveWith(t, []*os.File{image}, "--product", "apptainer")
+	info := args.LoopInfo64{Flags: autoclear}
+	attach := func(path string) (number int) {
+		s.ok("LoopDevice", &sister.LoopArgs{Image: path, Mode: os.O_RDWR, Info: info, MaxDevices: 1024, Shared: true}, &number)
+		return number
+	}
+	byPath, byDescriptor := attach(image.Name()), attach("/proc/self/fd/4")
+	if byPath != byDescriptor {
+		t.Errorf("loop%d and loop%d", byPath, byDescriptor)
+	}
+	at := t.TempDir()
+	var failure error
+	s.ok("Mount", &sister.MountArgs{Source: fmt.Sprintf("/dev/loop%d", byPath), Target: at, Filesystem: "ext4"}, &failure)
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/root%s/hello", s.process.Process.Pid, at))
+	if failure != nil || err != nil || string(text) != "from the image" {
+		t.Error(failure, err, string(text))
 	}
 }

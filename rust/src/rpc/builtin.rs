@@ -73,6 +73,7 @@ pub static APPTAINER: Product = Product {
         &apptainer::unmount::METHOD,
         &apptainer::mkdir::METHOD,
         &chroot::METHOD,
+        &loop_device::METHOD_BY_PATH,
         &hostname::METHOD,
         &chdir::METHOD,
         &stat::STAT,
@@ -88,6 +89,8 @@ pub static APPTAINER: Product = Product {
         &apptainer::readlink::METHOD,
         &apptainer::umask::METHOD,
         &apptainer::write_file::METHOD,
+        &fuse_fd::METHOD,
+        &fuse_fd::METHOD_OPEN,
     ],
     mount_reply: MountReply::Plain,
 };
