@@ -102,7 +102,14 @@ func ownDevices(s *server, devices ...string) string {
 // mountAndRead mounts a device and reads the file in it.
 func mountAndRead(s *server, device string) {
 	s.t.Helper()
-	root := s.t.TempDir()
+	root, err := os.MkdirTemp("", "pinion-live-")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { os.RemoveAll(root) })
+	if err := os.Chmod(root, 0o755); err != nil {
+		s.t.Fatal(err)
+	}
 	var failure args.MountErrorReply
 	mount := &args.MountArgs{Root: root, Source: device, Target: root, Filesystem: "ext4", Mountflags: syscall.MS_RDONLY}
 	if s.ok("Mount", mount, &failure); failure.Errno != 0 {
@@ -156,6 +163,11 @@ func TestDecrypt(t *testing.T) {
 	for name, start := range map[string]func() *server{
 		"root":     func() *server { return serve(t) },
 		"ordinary": func() *server { return serveAs(t, ordinary(t), nil) },
+		"setuid": func() *server {
+			attributes := ordinary(t)
+			attributes.AmbientCaps = nil
+			return serveAs(t, attributes, nil)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, "cryptsetup", behaviour{Mapped: plain})

@@ -85,9 +85,14 @@ func TestNvidiaAsRoot(t *testing.T) {
 
 func TestNvidiaForAnOrdinaryUser(t *testing.T) {
 	b, arguments := newNvidia(t, behaviour{})
-	s := serveAs(t, ordinary(t), nil)
+	attributes := ordinary(t)
+	attributes.AmbientCaps = nil
+	s := serveAs(t, attributes, nil)
 	b.mountedFor(s)
 	before := s.file("status")
+	if effective := (record{State: before}).field("CapEff"); effective != "0000000000000000" {
+		t.Fatal(effective)
+	}
 	s.ok("NvCCLI", arguments, new(int))
 	saw := b.saw("configure")
 	checkArguments(t, saw, nil, arguments.RootFsPath)

@@ -262,6 +262,11 @@ func serveAs(t *testing.T, attributes *syscall.SysProcAttr, environment []string
 		b.must(os.Chmod(directory, 0o755))
 	}
 	b.copy(pinion(t), "pinion")
+	if attributes.Credential != nil && len(attributes.AmbientCaps) == 0 {
+		// All permitted, none effective (capabilities(7), file capabilities of version 2), as in the setuid flow.
+		all := []byte{0, 0, 0, 2, 255, 255, 255, 255, 0, 0, 0, 0, 255, 1, 0, 0, 0, 0, 0, 0}
+		b.must(syscall.Setxattr(b.path("pinion"), "security.capability", all, 0))
+	}
 	command := append(before, b.path("pinion"), "rpc", "serve", "--fd", "3", "--name", service)
 	process := exec.Command(command[0], command[1:]...)
 	process.Env = append(os.Environ(), environment...)
