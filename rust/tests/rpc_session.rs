@@ -216,6 +216,21 @@ fn a_server_that_breaks_the_rules_is_an_error() {
 }
 
 #[test]
+fn a_reply_that_stops_half_way_is_waited_for_no_longer_than_the_limit() {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let mut client = Client::new(near, "t").with_time_limit(Some(Duration::from_millis(50)));
+    let mut encoder = Encoder::new();
+    let mut reply = Vec::new();
+    encoder.encode(&Response { service_method: "t.M".into(), seq: 0, error: "".into() }, &mut reply).unwrap();
+    encoder.encode(&1u64, &mut reply).unwrap();
+    far.write_all(&reply[..reply.len() - 1]).unwrap();
+    assert_eq!(client.call::<_, u64>("M", &1u64).unwrap_err().kind(), ErrorKind::Timeout);
+    // The rest would be taken for something else.
+    far.write_all(&reply[reply.len() - 1..]).unwrap();
+    assert_eq!(client.call::<_, u64>("M", &1u64).unwrap_err().kind(), ErrorKind::PeerDied);
+}
+
+#[test]
 fn an_observer_sees_arguments_and_replies() {
     #[derive(Default)]
     struct Seen(Vec<(String, Json, Result<Json, String>)>);
