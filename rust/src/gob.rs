@@ -12,6 +12,7 @@
 
 pub mod big_int;
 pub mod bytes;
+mod compile;
 pub mod decode;
 mod definition;
 pub mod encode;

@@ -240,7 +240,7 @@ mkdir setuid: <nil> mkdir /x: unsupported file mode
 no method: <nil> rpc: can't find method t.Nope
 no service: <nil> rpc: can't find service u.Mkdir
 ill: <nil> rpc: service/method request ill-formed: ill
-wrong kind: <nil> gob: type mismatch in decoder: want struct type MkdirArgs; got non-struct
+wrong kind: <nil> gob: type mismatch in decoder: want struct type rpc.MkdirArgs; got non-struct
 wrong field: <nil> gob: wrong type (string) for received field .Root
 no common field: <nil> gob: type mismatch: no fields matched compiling decoder for MkdirArgs
 fail: <nil> no: such luck

@@ -47,7 +47,7 @@ struct Case {
     fails: &'static str,
 }
 
-const fn case<A: Typed + Serialize + DeserializeOwned, R: Serialize + DeserializeOwned>(
+const fn case<A: Typed + Serialize + DeserializeOwned, R: Typed + Serialize + DeserializeOwned>(
     method: &'static str,
     watched: &'static str,
     works: &'static str,
@@ -56,7 +56,7 @@ const fn case<A: Typed + Serialize + DeserializeOwned, R: Serialize + Deserializ
     Case { method, product: None, watched, call: call::<A, R>, works, fails }
 }
 
-fn call<A: Typed + Serialize + DeserializeOwned, R: Serialize + DeserializeOwned>(
+fn call<A: Typed + Serialize + DeserializeOwned, R: Typed + Serialize + DeserializeOwned>(
     client: &mut Client,
     method: &str,
     args: Value,
@@ -206,7 +206,7 @@ impl Drop for Server {
 /// The capabilities of a row in a running server, or what is wrong.
 fn watch(server: &mut Server, builtin: &Builtin, case: &Case) -> Result<(), String> {
     // One call that does nothing worth watching: the server has started then.
-    let _ = server.client.as_mut().unwrap().call::<_, Value>("None", &0u64);
+    let _ = server.client.as_mut().unwrap().call::<_, ()>("None", &0u64);
     server.lines();
     let before = server.now();
     if before != (0, common::own_capabilities(), [common::USER; 2]) {

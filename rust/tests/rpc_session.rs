@@ -115,7 +115,7 @@ fn requests_byte_by_byte_are_answered() {
         "rpc: service/method request ill-formed: ",
         "rpc: can't find service .",
         "rpc: can't find method eng.ine.",
-        "gob: decoding into local type []uint8, received remote type uint",
+        "gob: decoding into local type *[]uint8, received remote type uint",
     ];
     assert_eq!(errors(near), want);
     server.join().unwrap().unwrap();

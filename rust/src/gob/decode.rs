@@ -5,12 +5,14 @@
 //! message in the middle of the value, sends further definitions, and goes on. Such a value is gathered first, with the
 //! definitions taken out and the byte counts (which Go gets wrong there, golang/go#34879) put right.
 
+use std::cell::RefCell;
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::compile::check;
 use super::definition::WireType;
 use super::limits::Limits;
 use super::messages::{Input, empty, unexpected};
@@ -30,13 +32,24 @@ pub struct Decoder<R> {
     limits: Limits,
     /// A gathered value.
     gathered: Vec<u8>,
+    checked: Checked,
 }
+
+/// Types of the stream and Rust types, by their addresses, of which the one can be read as the other.
+type Checked = RefCell<Vec<(Id, usize)>>;
 
 impl<R: Read> Decoder<R> {
     /// A decoder for a new stream.
     pub fn new(reader: R, limits: Limits) -> Self {
         let input = Input::new(reader);
-        Decoder { input, known: Known::default(), names: Arc::default(), limits, gathered: Vec::new() }
+        Decoder {
+            input,
+            known: Known::default(),
+            names: Arc::default(),
+            limits,
+            gathered: Vec::new(),
+            checked: Checked::default(),
+        }
     }
 
     /// Translates the names of interface values.
@@ -88,12 +101,12 @@ impl<R: Read> Decoder<R> {
     }
 
     /// The next value as a Rust type.
-    pub fn decode<T: DeserializeOwned>(&mut self) -> Result<T> {
+    pub fn decode<T: Typed + DeserializeOwned>(&mut self) -> Result<T> {
         self.next_value()?.to()
     }
 
     /// The next value, put where one of its type is. As in Go, what is not sent keeps the value that is there.
-    pub fn decode_into<T: DeserializeOwned>(&mut self, place: &mut T) -> Result<()> {
+    pub fn decode_into<T: Typed + DeserializeOwned>(&mut self, place: &mut T) -> Result<()> {
         self.next_value()?.put_into(place)
     }
 
@@ -107,6 +120,7 @@ impl<R: Read> Decoder<R> {
             limits: &self.limits,
             id,
             bytes: &self.input.bytes[start..end],
+            checked: Some(&self.checked),
         })
     }
 
@@ -122,7 +136,14 @@ impl<R: Read> Decoder<R> {
         };
         let ty = gatherer.known.types.handle(id)?;
         gatherer.top(&ty, 0)?;
-        Ok(Raw { types: &self.known.types, names: &self.names, limits: &self.limits, id, bytes: &self.gathered })
+        Ok(Raw {
+            types: &self.known.types,
+            names: &self.names,
+            limits: &self.limits,
+            id,
+            bytes: &self.gathered,
+            checked: Some(&self.checked),
+        })
     }
 }
 
@@ -134,12 +155,14 @@ pub struct Raw<'a> {
     limits: &'a Limits,
     id: Id,
     bytes: &'a [u8],
+    /// None: every time anew.
+    checked: Option<&'a Checked>,
 }
 
 impl<'a> Raw<'a> {
     /// A value in the form that [`bytes`](Self::bytes) returns. Names are taken as they are.
     pub(crate) fn own(types: &'a Arc<Types>, names: &'a Names, limits: &'a Limits, id: Id, bytes: &'a [u8]) -> Self {
-        Raw { types, names, limits, id, bytes }
+        Raw { types, names, limits, id, bytes, checked: None }
     }
 
     /// The number of its type.
@@ -158,26 +181,41 @@ impl<'a> Raw<'a> {
     }
 
     /// The value as a Rust type, by Go's rules.
-    pub fn to<T: Deserialize<'a>>(&self) -> Result<T> {
+    pub fn to<T: Typed + Deserialize<'a>>(&self) -> Result<T> {
+        self.check::<T>()?;
         read_value(self.scope(), self.types.get(self.id)?, &mut Reader::new(self.bytes))
     }
 
     /// The same, put where one of that type is. As in Go, what was not sent keeps the value that is there.
     #[inline]
-    pub fn put_into<T: Deserialize<'a>>(&self, place: &mut T) -> Result<()> {
+    pub fn put_into<T: Typed + Deserialize<'a>>(&self, place: &mut T) -> Result<()> {
+        self.check::<T>()?;
         let mut reader = Reader::new(self.bytes);
         let ty = self.types.get(self.id)?;
         singleton(ty, &mut reader)?;
-        T::deserialize_in_place(ValueReader::new(self.scope(), ty, &mut reader), place)
+        T::deserialize_in_place(ValueReader::whole::<T>(self.scope(), ty, &mut reader), place)
+    }
+
+    /// Once for a type of the stream and a Rust type, before a value is looked at.
+    fn check<T: Typed>(&self) -> Result<()> {
+        let pair = (self.id, std::ptr::from_ref(T::gob_type()).addr());
+        if self.checked.is_some_and(|checked| checked.borrow().contains(&pair)) {
+            return Ok(());
+        }
+        check(self.types, self.id, T::gob_type(), T::go_name)?;
+        if let Some(checked) = self.checked {
+            checked.borrow_mut().push(pair);
+        }
+        Ok(())
     }
 
     /// The value without any Rust type.
     pub fn value(&self) -> Result<Dynamic> {
         let mut reader = Reader::new(self.bytes);
-        let ty = self.types.get(self.id)?;
-        singleton(ty, &mut reader)?;
+        let ty = self.types.handle(self.id)?;
+        singleton(&ty, &mut reader)?;
         let mut parser = ValueParser { scope: self.scope(), types: self.types, budget: self.limits.elements };
-        let value = parser.value(ty, &mut reader, 0)?;
+        let value = parser.value(&ty, &mut reader, 0)?;
         Ok(Dynamic { types: self.types.clone(), id: self.id, value })
     }
 

@@ -160,9 +160,9 @@ fn fields_are_matched_by_name() {
     let other = Other { extra: vec![vec!["x".into()], vec![]], b: 7, a: -9 };
     assert_eq!(decoder(&encoded(&other)).decode::<Inner>().unwrap(), Inner { a: -9, b: 7 });
     let error = decoder(&encoded(&300u64)).decode::<u8>().unwrap_err();
-    assert_eq!(error.to_string(), "value for \"uint8\" out of range");
+    assert_eq!(error.to_string(), "value for \"*uint8\" out of range");
     let error = decoder(&encoded(&"x")).decode::<u8>().unwrap_err();
-    assert_eq!(error.to_string(), "gob: decoding into local type uint8, received remote type string");
+    assert_eq!(error.to_string(), "gob: decoding into local type *uint8, received remote type string");
 }
 
 #[test]

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Values whose Go type is known from the stream alone: to be shown as JSON, passed on, or sent again.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::bytes::{Bytes, complex};
 use super::number::Reader;
-use super::schema::{Id, Kind, Marshaler, Ref, Type, Types};
+use super::schema::{Field, Handle, Id, Kind, Marshaler, Ref, Type, Types};
 use super::serde::ser::ValueWriter;
 use super::serde::walk::{Scope, deeper, interface, next_field};
 use super::string::ByteString;
@@ -57,8 +58,8 @@ pub enum Value {
     List(Vec<Value>),
     /// A map in the order of the stream
     Map(Vec<(Value, Value)>),
-    /// A struct: all fields in the order of the type; what was not sent is zero
-    Struct(Vec<(String, Value)>),
+    /// A struct: its type, and by their place there the fields that were sent. Others are zero, and cost nothing
+    Struct(Handle, Vec<(usize, Value)>),
     /// An interface value: registered name and value
     Interface(ByteString, Box<Dynamic>),
     /// Bytes that the type reads itself
@@ -68,15 +69,15 @@ pub enum Value {
 }
 
 impl Value {
-    /// What a field holds that was not sent.
-    fn zero(kind: &Kind) -> Value {
-        match kind {
-            Kind::Bool => Value::Bool(false),
-            Kind::Int => Value::Int(0),
-            Kind::Uint => Value::Uint(0),
-            Kind::Float => Value::Float(0.0),
-            Kind::Complex => Value::Complex(0.0, 0.0),
-            Kind::String => Value::String(ByteString::default()),
+    /// What a field holds that was not sent; what is made of other types has nothing in it.
+    fn zero(field: &Field) -> Value {
+        match Types::default().resolve(field.ty).map(|ty| &ty.kind) {
+            Ok(Kind::Bool) => Value::Bool(false),
+            Ok(Kind::Int) => Value::Int(0),
+            Ok(Kind::Uint) => Value::Uint(0),
+            Ok(Kind::Float) => Value::Float(0.0),
+            Ok(Kind::Complex) => Value::Complex(0.0, 0.0),
+            Ok(Kind::String) => Value::String(ByteString::default()),
             _ => Value::Nil,
         }
     }
@@ -105,9 +106,12 @@ impl Value {
                 })?;
                 map.finish()
             }
-            Value::Struct(fields) => {
-                let mut structure = writer.serialize_struct("", fields.len())?;
-                fields.iter().try_for_each(|(name, value)| structure.field(name, |writer| value.write(writer)))?;
+            Value::Struct(ty, sent) => {
+                let mut structure = writer.serialize_struct("", sent.len())?;
+                for (place, value) in sent {
+                    let field = fields_of(ty).get(*place).ok_or_else(Error::unknown_type)?;
+                    structure.field(&field.name, |writer| value.write(writer))?;
+                }
                 structure.finish()
             }
             Value::Interface(name, inner) => {
@@ -134,7 +138,13 @@ impl Serialize for Value {
             Value::Map(entries) => {
                 serializer.collect_map(entries.iter().map(|(key, value)| (Key(key).to_string(), value)))
             }
-            Value::Struct(fields) => serializer.collect_map(fields.iter().map(|(name, value)| (name, value))),
+            Value::Struct(ty, sent) => {
+                let mut sent = sent.iter().peekable();
+                serializer.collect_map(fields_of(ty).iter().enumerate().map(|(place, field)| {
+                    let value = sent.next_if(|(sent, _)| *sent == place).map(|(_, value)| Cow::Borrowed(value));
+                    (&field.name, value.unwrap_or_else(|| Cow::Owned(Value::zero(field))))
+                }))
+            }
             Value::Interface(name, inner) => {
                 let mut map = serializer.serialize_map(Some(2))?;
                 map.serialize_entry("type", &name.to_string_lossy())?;
@@ -142,6 +152,14 @@ impl Serialize for Value {
                 map.end()
             }
         }
+    }
+}
+
+/// The fields of a struct's type.
+fn fields_of(ty: &Type) -> &[Field] {
+    match &ty.kind {
+        Kind::Struct(fields) => fields,
+        _ => &[],
     }
 }
 
@@ -171,7 +189,7 @@ pub(crate) struct ValueParser<'a> {
 
 impl ValueParser<'_> {
     /// The value of type `ty` at the cursor.
-    pub fn value(&mut self, ty: &Type, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
+    pub fn value(&mut self, ty: &Handle, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
         Ok(match &ty.kind {
             Kind::Bool => Value::Bool(reader.bool()?),
             Kind::Int => Value::Int(reader.int()?),
@@ -202,17 +220,17 @@ impl ValueParser<'_> {
             }
             Kind::Map { key, elem } => {
                 let depth = deeper(self.scope, depth)?;
-                let types = self.types.clone();
-                let (key, elem) = (types.resolve(*key)?, types.resolve(*elem)?);
+                let (key, elem) = (self.types.resolve_handle(*key)?, self.types.resolve_handle(*elem)?);
                 let count = reader.count("map")?;
-                let entry = |_| Ok((self.element(key, reader, depth)?, self.element(elem, reader, depth)?));
+                let entry = |_| Ok((self.element(&key, reader, depth)?, self.element(&elem, reader, depth)?));
                 Value::Map((0..count).map(entry).collect::<Result<_>>()?)
             }
             Kind::Struct(_) => self.structure(ty, reader, deeper(self.scope, depth)?)?,
             Kind::Interface => match interface(self.scope, reader)? {
                 None => Value::Nil,
-                Some((name, id, ty)) => {
-                    let value = self.value(ty, reader, deeper(self.scope, depth)?)?;
+                Some((name, id, _)) => {
+                    let ty = self.types.handle(id)?;
+                    let value = self.value(&ty, reader, deeper(self.scope, depth)?)?;
                     let inner = Dynamic { types: self.types.clone(), id, value };
                     Value::Interface(name.to_vec().into(), Box::new(inner))
                 }
@@ -221,12 +239,11 @@ impl ValueParser<'_> {
     }
 
     fn list(&mut self, elem: Ref, count: usize, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
-        let types = self.types.clone();
-        let elem = types.resolve(elem)?;
-        Ok(Value::List((0..count).map(|_| self.element(elem, reader, depth)).collect::<Result<_>>()?))
+        let elem = self.types.resolve_handle(elem)?;
+        Ok(Value::List((0..count).map(|_| self.element(&elem, reader, depth)).collect::<Result<_>>()?))
     }
 
-    fn element(&mut self, ty: &Type, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
+    fn element(&mut self, ty: &Handle, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
         if reader.left() == 0 {
             return Err(Error::data("gob: decoding array or slice: length exceeds input size"));
         }
@@ -234,22 +251,16 @@ impl ValueParser<'_> {
         self.value(ty, reader, depth)
     }
 
-    fn structure(&mut self, ty: &Type, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
-        let Kind::Struct(fields) = &ty.kind else { return Err(Error::unknown_type()) };
+    fn structure(&mut self, ty: &Handle, reader: &mut Reader<'_>, depth: u32) -> Result<Value> {
+        let fields = fields_of(ty);
         self.spend(fields.len())?;
-        let types = self.types.clone();
-        let mut values = Vec::with_capacity(fields.len());
+        let mut values = Vec::new();
         let mut next = 0;
-        loop {
-            let sent = next_field(reader, fields, &mut next)?;
-            let upto = if sent.is_some() { next - 1 } else { fields.len() };
-            for field in &fields[values.len()..upto] {
-                values.push((field.name.clone().into_owned(), Value::zero(&types.resolve(field.ty)?.kind)));
-            }
-            let Some(field) = sent else { return Ok(Value::Struct(values)) };
-            let value = self.value(types.resolve(field.ty)?, reader, depth)?;
-            values.push((field.name.clone().into_owned(), value));
+        while let Some(field) = next_field(reader, fields, &mut next)? {
+            let ty = self.types.resolve_handle(field.ty)?;
+            values.push((next - 1, self.value(&ty, reader, depth)?));
         }
+        Ok(Value::Struct(ty.clone(), values))
     }
 
     fn spend(&mut self, elements: usize) -> Result<()> {

@@ -143,7 +143,7 @@ impl Builtin {
     /// Adds the method to a set, with the capabilities of its row raised while it answers.
     pub fn answered_by<A, R, F>(&self, set: MethodSet, answer: F) -> MethodSet
     where
-        A: DeserializeOwned + 'static,
+        A: Typed + DeserializeOwned + 'static,
         R: Typed + Serialize + 'static,
         F: Fn(A) -> Result<R, CallbackError> + Send + Sync + 'static,
     {

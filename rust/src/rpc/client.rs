@@ -124,7 +124,7 @@ impl Client {
 
     /// Waits for the reply to the request `seq`. The server's own error has kind [`ErrorKind::Rpc`] and its very
     /// text; its death is [`ErrorKind::PeerDied`], a wait too long [`ErrorKind::Timeout`].
-    pub fn receive<R: DeserializeOwned>(&mut self, seq: u64) -> Result<R> {
+    pub fn receive<R: Typed + DeserializeOwned>(&mut self, seq: u64) -> Result<R> {
         if let Some(answer) = self.early.remove(&seq) {
             return match answer {
                 Answer::Failed(text) => Err(Error::new(ErrorKind::Rpc, text)),
@@ -163,7 +163,11 @@ impl Client {
     }
 
     /// Sends one request and waits for its reply.
-    pub fn call<A: Typed + Serialize + ?Sized, R: DeserializeOwned>(&mut self, method: &str, args: &A) -> Result<R> {
+    pub fn call<A: Typed + Serialize + ?Sized, R: Typed + DeserializeOwned>(
+        &mut self,
+        method: &str,
+        args: &A,
+    ) -> Result<R> {
         let seq = self.send(method, args)?;
         self.receive(seq)
     }

@@ -78,7 +78,7 @@ impl MethodSet {
     #[must_use]
     pub fn method<A, R, F>(self, name: &str, answer: F) -> Self
     where
-        A: DeserializeOwned + 'static,
+        A: Typed + DeserializeOwned + 'static,
         R: Typed + Serialize + 'static,
         F: Fn(A) -> Result<R, CallbackError> + Send + Sync + 'static,
     {
@@ -86,7 +86,7 @@ impl MethodSet {
 
         impl<A, R, F> Method for Answer<A, R, F>
         where
-            A: DeserializeOwned,
+            A: Typed + DeserializeOwned,
             R: Typed + Serialize,
             F: Fn(A) -> Result<R, CallbackError> + Send + Sync,
         {

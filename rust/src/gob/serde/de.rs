@@ -3,11 +3,15 @@
 
 mod access;
 
+use std::borrow::Cow;
+
 use serde::de::{self, Visitor};
 
 use crate::gob::bytes::complex;
+use crate::gob::compile::no_common_field;
 use crate::gob::number::Reader;
 use crate::gob::schema::{Field, Kind, Ref, Type};
+use crate::gob::serde::Typed;
 use crate::gob::serde::walk::{Scope, deeper, interface, singleton, skip};
 use crate::gob::string::BYTE_STRING;
 use crate::gob::{Error, Result};
@@ -27,22 +31,33 @@ pub(crate) struct ValueReader<'a, 'de> {
     reader: &'a mut Reader<'de>,
     depth: u32,
     place: Option<Place<'a>>,
+    /// The Rust type of the whole value, as Go calls it.
+    whole: Option<fn() -> Cow<'static, str>>,
+    /// What an interface holds: no check has looked at its type before.
+    concrete: bool,
+    /// In how many lists the value is, counted from its field.
+    within: usize,
 }
 
 /// Reads a struct, or after its leading zero any other value, as they stand at the start of a message.
-pub(crate) fn read_value<'de, T: de::Deserialize<'de>>(
+pub(crate) fn read_value<'de, T: Typed + de::Deserialize<'de>>(
     scope: Scope<'_>,
     ty: &Type,
     reader: &mut Reader<'de>,
 ) -> Result<T> {
     singleton(ty, reader)?;
-    T::deserialize(ValueReader::new(scope, ty, reader))
+    T::deserialize(ValueReader::whole::<T>(scope, ty, reader))
 }
 
 impl<'a, 'de> ValueReader<'a, 'de> {
     /// A reader of the value at the cursor.
     pub fn new(scope: Scope<'a>, ty: &'a Type, reader: &'a mut Reader<'de>) -> Self {
-        ValueReader { scope, ty, reader, depth: 0, place: None }
+        ValueReader { scope, ty, reader, depth: 0, place: None, whole: None, concrete: false, within: 0 }
+    }
+
+    /// A reader of a whole value to be read as a `T`.
+    pub fn whole<T: Typed>(scope: Scope<'a>, ty: &'a Type, reader: &'a mut Reader<'de>) -> Self {
+        ValueReader { whole: Some(T::go_name), ..ValueReader::new(scope, ty, reader) }
     }
 
     /// What the Rust type wants is not what the stream has.
@@ -61,12 +76,26 @@ impl<'a, 'de> ValueReader<'a, 'de> {
 
     #[cold]
     fn overflow(&self, local: &str) -> Error {
-        Error::data(format!("value for \"{}\" out of range", self.place.map_or(local, |place| &place.field.name)))
+        let name = match (self.place, self.whole) {
+            (Some(place), _) => place.field.name.clone().into_owned(),
+            (None, Some(whole)) => format!("*{}", whole()),
+            (None, None) => local.to_owned(),
+        };
+        Error::data(format!("value for \"{}{name}\" out of range", "element of ".repeat(self.within)))
     }
 
     #[inline]
     fn inner(&mut self, ty: &'a Type) -> ValueReader<'_, 'de> {
-        ValueReader { scope: self.scope, ty, reader: self.reader, depth: self.depth, place: self.place }
+        ValueReader {
+            scope: self.scope,
+            ty,
+            reader: self.reader,
+            depth: self.depth,
+            place: self.place,
+            whole: self.whole,
+            concrete: false,
+            within: self.within,
+        }
     }
 
     fn elements<V: Visitor<'de>>(mut self, elem: Ref, visitor: V) -> Result<V::Value> {
@@ -268,15 +297,16 @@ impl<'de> de::Deserializer<'de> for ValueReader<'_, 'de> {
     ) -> Result<V::Value> {
         match &self.ty.kind {
             Kind::Struct(fields) => {
-                let common = fields.iter().any(|field| known.contains(&&*field.name));
+                let common = !self.concrete || fields.iter().any(|field| known.contains(&&*field.name));
                 if !common && !fields.is_empty() && !known.is_empty() {
-                    let text = format!("gob: type mismatch: no fields matched compiling decoder for {name}");
-                    return Err(Error::data(text));
+                    return Err(no_common_field(name));
                 }
                 self.fields(fields, visitor)
             }
             _ if self.place.is_some() => self.wrong(name),
-            _ => Err(Error::data(format!("gob: type mismatch in decoder: want struct type {name}; got non-struct"))),
+            _ => {
+                Err(Error::data(format!("gob: type mismatch in decoder: want struct type rpc.{name}; got non-struct")))
+            }
         }
     }
 
@@ -300,7 +330,7 @@ impl<'de> de::Deserializer<'de> for ValueReader<'_, 'de> {
         let registered = std::str::from_utf8(registered)
             .map_err(|_| Error::data("gob: name not registered for interface: not valid UTF-8"))?;
         self.ty = ty;
-        self.place = None;
+        (self.place, self.whole, self.concrete, self.within) = (None, None, true, 0);
         visitor.visit_enum(Concrete { name: self.scope.names.incoming(registered), value: self })
     }
 

@@ -77,7 +77,7 @@ pub static METHOD: Builtin = Builtin {
 /// Adds a method that mounts, with its failures in the wire form that the options choose.
 pub(super) fn add<A, F>(set: MethodSet, builtin: &Builtin, options: &Options, answer: F) -> MethodSet
 where
-    A: DeserializeOwned + 'static,
+    A: Typed + DeserializeOwned + 'static,
     F: Fn(A) -> Result<Option<Failure>, CallbackError> + Send + Sync + 'static,
 {
     match options.mount_reply {

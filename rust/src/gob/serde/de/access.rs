@@ -5,7 +5,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
 use super::{Place, ValueReader};
-use crate::gob::schema::{Field, Type};
+use crate::gob::schema::{Field, Kind, Type};
 use crate::gob::serde::walk::{next_field, skip};
 use crate::gob::{Error, Result};
 
@@ -19,7 +19,11 @@ pub(super) struct Elements<'a, 'de> {
 
 impl<'a, 'de> Elements<'a, 'de> {
     fn read<S: DeserializeSeed<'de>>(&mut self, ty: &'a Type, seed: S) -> Result<S::Value> {
-        let inner = self.parent.inner(ty);
+        let listed = matches!(self.parent.ty.kind, Kind::Array { .. } | Kind::Slice { .. });
+        let mut inner = self.parent.inner(ty);
+        // Go counts the entries of a map only where they are lists or maps themselves.
+        let counted = listed || matches!(ty.kind, Kind::Array { .. } | Kind::Slice { .. } | Kind::Map { .. });
+        inner.within += usize::from(counted);
         if inner.reader.left() == 0 {
             return Err(Error::data("gob: decoding array or slice: length exceeds input size"));
         }
@@ -83,7 +87,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
         let owner = self.parent.ty;
         let ty = self.parent.scope.types.resolve(field.ty)?;
         let mut inner = self.parent.inner(ty);
-        inner.place = Some(Place { owner, field });
+        (inner.place, inner.within) = (Some(Place { owner, field }), 0);
         seed.deserialize(inner)
     }
 }
