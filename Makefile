@@ -7,8 +7,8 @@ RELEASE = target/release
 TESTS = $(CARGO) test --features _fault
 
 .DEFAULT_GOAL := help
-.PHONY: probe help setup build run test test-rust test-go test-scenarios test-differential test-gob-differential test-killed lint \
-	bench bench-start bench-memory bench-rpc clean
+.PHONY: probe help setup build run test test-rust test-go test-scenarios test-differential test-gob-differential test-killed \
+	fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -51,6 +51,12 @@ test-gob-differential: ## gob against Go's own: VALUES random values and as many
 
 test-killed: probe ## every process killed at every point: nothing may be left
 	$(TESTS) --test killed -- --nocapture
+
+fuzz: ## each fuzz target for T (60s), with stable Rust; fails on a finding
+	@rust/fuzz/fuzz.sh run $(or $(T),60s)
+
+fuzz-selfcheck: ## each fuzz target must find a planted bug within 60 seconds
+	@rust/fuzz/fuzz.sh selfcheck
 
 lint: ## rustfmt, clippy with warnings denied, no unsafe code outside its room
 	$(CARGO) fmt --check

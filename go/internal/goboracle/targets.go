@@ -77,6 +77,11 @@ func show(out *strings.Builder, v reflect.Value) {
 			show(out, v.Index(i))
 		}
 		out.WriteByte(']')
+	case reflect.Map:
+		// Rust does not tell a nil map from an empty one.
+		if v.Len() > 0 {
+			fmt.Fprintf(out, "%#v", v)
+		}
 	default:
 		fmt.Fprintf(out, "%#v", v)
 	}
@@ -88,7 +93,7 @@ func variant(seed uint64, t target) []byte {
 		r := rand.New(rand.NewPCG(seed, 3))
 		types := make([]reflect.Type, 1+r.IntN(3))
 		for i := range types {
-			types[i] = resembling(r, t.Type, 0)
+			types[i] = resembling(r, t.Type, map[reflect.Type]reflect.Type{})
 		}
 		c, err := encode(r, types)
 		if err != nil {
@@ -101,17 +106,23 @@ func variant(seed uint64, t target) []byte {
 	}
 }
 
-func resembling(r *rand.Rand, t reflect.Type, depth int) reflect.Type {
-	if r.IntN(12) == 0 {
-		return randomType(r, 2)
+// resembling makes a type like another. Structs of one type stay of one: Go compiles a decoder for a local type once in
+// a struct, for whatever remote type it meets first.
+func resembling(r *rand.Rand, t reflect.Type, made map[reflect.Type]reflect.Type) reflect.Type {
+	if t.Kind() != reflect.Struct || t.PkgPath() == "time" || t.PkgPath() == "math/big" {
+		return resemblingPart(r, t, made)
 	}
-	switch {
-	case t.Kind() == reflect.Struct && r.IntN(4) > 0 && !strings.HasPrefix(t.PkgPath(), "time") && !strings.HasPrefix(t.PkgPath(), "math"):
+	if like, ok := made[t]; ok {
+		return like
+	}
+	// Where it contains itself it stays as it is.
+	made[t] = t
+	if r.IntN(4) > 0 {
 		var fields []reflect.StructField
 		for i := range t.NumField() {
 			field := t.Field(i)
-			if r.IntN(10) > 0 && field.IsExported() {
-				fields = append(fields, reflect.StructField{Name: field.Name, Type: resembling(r, field.Type, depth+1)})
+			if r.IntN(10) > 0 {
+				fields = append(fields, reflect.StructField{Name: field.Name, Type: resembling(r, field.Type, made)})
 			}
 		}
 		if r.IntN(4) == 0 {
@@ -120,9 +131,19 @@ func resembling(r *rand.Rand, t reflect.Type, depth int) reflect.Type {
 		if r.IntN(2) == 0 {
 			r.Shuffle(len(fields), func(i, j int) { fields[i], fields[j] = fields[j], fields[i] })
 		}
-		return reflect.StructOf(fields)
-	case t.Kind() == reflect.Slice && t.Name() == "" && t.Elem().Kind() != reflect.Uint8:
-		return reflect.SliceOf(resembling(r, t.Elem(), depth+1))
+		made[t] = reflect.StructOf(fields)
+	}
+	return made[t]
+}
+
+func resemblingPart(r *rand.Rand, t reflect.Type, made map[reflect.Type]reflect.Type) reflect.Type {
+	switch {
+	case r.IntN(12) == 0:
+		return randomType(r, 2)
+	case t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8:
+		return reflect.SliceOf(resembling(r, t.Elem(), made))
+	case t.Kind() == reflect.Map:
+		return reflect.MapOf(t.Key(), resembling(r, t.Elem(), made))
 	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Int64 && r.IntN(3) == 0:
 		return reflect.TypeFor[int64]()
 	case t.Kind() >= reflect.Uint && t.Kind() <= reflect.Uintptr && r.IntN(3) == 0:
