@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Mount: any mount(2), with its target beneath a root.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+mod onto;
 
-use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
-use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, statfs};
+use std::os::fd::AsFd;
+
 use rustix::thread::CapabilitySet;
 use serde::de::DeserializeOwned;
 
@@ -141,35 +140,6 @@ fn mount_beneath(args: &MountArgs, resolver: Resolver) -> Result<(), Failure> {
     let root = beneath::open_root(args.root.as_path()).map_err(unresolved)?;
     let path = beneath::relative(args.root.as_path(), args.target.as_path());
     let target = beneath::open(root.as_fd(), &path, Want::Anything, resolver).map_err(unresolved)?;
-    mount_on(args, &target)
+    onto::mount_onto(args, target.as_fd())
         .map_err(|errno| Failure { text: format!("{}: {}", what(), errno_text(errno as i32)), errno: errno as i32 })
-}
-
-/// Where descriptors have names, if proc is mounted.
-const DESCRIPTORS: &str = "/proc/self/fd";
-
-fn mount_on(args: &MountArgs, target: &OwnedFd) -> nix::Result<()> {
-    // Whatever else a container's image has there must not say where a mount goes.
-    if statfs(DESCRIPTORS).is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC) {
-        return mount_at(args, &format!("{DESCRIPTORS}/{}", target.as_raw_fd()));
-    }
-    // The container has its own root already and no proc yet. A directory has a name as working directory as well;
-    // that of the container process, which is the same, is put back.
-    let before = rustix::fs::open(".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(classic)?;
-    rustix::process::fchdir(target).map_err(classic)?;
-    let result = mount_at(args, ".");
-    rustix::process::fchdir(&before).map_err(classic)?;
-    result
-}
-
-fn classic(errno: rustix::io::Errno) -> Errno {
-    Errno::from_raw(errno.raw_os_error())
-}
-
-fn mount_at(args: &MountArgs, place: &str) -> nix::Result<()> {
-    fn text(text: &ByteString) -> Option<&[u8]> {
-        (!text.is_empty()).then_some(text)
-    }
-    let flags = MsFlags::from_bits_retain(args.flags as libc::c_ulong);
-    mount(text(&args.source), place, text(&args.filesystem), flags, text(&args.data))
 }
