@@ -2,7 +2,8 @@
 //! Paths inside a root. The rules are those of Go's `os.Root` and of openat2(2) with `RESOLVE_BENEATH` and
 //! `RESOLVE_NO_MAGICLINKS`: symbolic links are followed as long as they stay inside; an absolute one, one that climbs
 //! out, and `..` at the root are refused with `EXDEV`. Where the kernel or a filter lacks openat2, a walker takes its
-//! place that holds a descriptor of every directory on the way, so that nothing can be exchanged under it.
+//! place that holds a descriptor of every directory on the way, so that nothing can be exchanged under it. As many
+//! symbolic links are followed as Linux follows, 40; Go gives up after 8.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,8 +34,8 @@ pub enum Resolver {
 
 /// As many symbolic links as the kernel follows.
 const LINKS: u32 = 40;
-/// How often a path is resolved again whose directories were renamed meanwhile.
-const RACES: u32 = 32;
+/// How often openat2(2) is asked about a path with `..`, which any rename or mount on the machine disturbs.
+const RACES: u32 = 8;
 
 /// Set once openat2(2) turned out to be missing.
 static WITHOUT_OPENAT2: AtomicBool = AtomicBool::new(false);
@@ -65,6 +66,8 @@ pub fn open(root: BorrowedFd<'_>, path: &Path, want: Want, resolver: Resolver) -
         match by_kernel(root, path, want) {
             // Filters of old container runtimes answer EPERM to calls that they do not know.
             Err(Errno::NOSYS | Errno::PERM) => WITHOUT_OPENAT2.store(true, Ordering::Relaxed),
+            // Others must not be able to make a call fail; the walker is not disturbed by them.
+            Err(Errno::AGAIN) => {}
             result => return result,
         }
     }
@@ -114,17 +117,15 @@ fn walk(root: BorrowedFd<'_>, path: &Path, want: Want) -> rustix::io::Result<Own
     while let Some(name) = names.pop() {
         let here = open.last().map_or(root, |open| open.as_fd());
         let last = names.is_empty();
-        if name == "." {
+        if name == "." || name == ".." {
             // Searching a directory needs the right to, also where nothing is looked up in it.
             openat(here, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            if name == ".." {
+                open.pop().ok_or(Errno::XDEV)?;
+            }
             continue;
         }
-        if name == ".." {
-            open.pop().ok_or(Errno::XDEV)?;
-            continue;
-        }
-        let next = openat(here, &name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-        let kind = FileType::from_raw_mode(fstat(&next)?.st_mode);
+        let (next, kind) = step(here, &name, last && want == Want::Anything)?;
         if kind == FileType::Symlink && !(last && want == Want::Anything) {
             links += 1;
             if links > LINKS {
@@ -146,6 +147,21 @@ fn walk(root: BorrowedFd<'_>, path: &Path, want: Want) -> rustix::io::Result<Own
         (None, Some(directory)) => Ok(directory),
         (None, None) => openat(root, ".", last_flags(want), Mode::empty()),
     }
+}
+
+/// Opens a name in a directory, and says what it is.
+fn step(here: BorrowedFd<'_>, name: &OsStr, mark: bool) -> rustix::io::Result<(OwnedFd, FileType)> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Most names are directories; asked for as such, one that is mounted on demand is mounted.
+    if !mark {
+        match openat(here, name, flags | OFlags::DIRECTORY, Mode::empty()) {
+            Err(Errno::NOTDIR) => {}
+            directory => return Ok((directory?, FileType::Directory)),
+        }
+    }
+    let next = openat(here, name, flags, Mode::empty())?;
+    let kind = FileType::from_raw_mode(fstat(&next)?.st_mode);
+    Ok((next, kind))
 }
 
 /// Puts the names of a path on top of those still to be walked.
@@ -263,15 +279,15 @@ mod tests {
                 let identity = |result: rustix::io::Result<OwnedFd>| {
                     result.map(|fd| fs::File::from(fd).metadata().unwrap()).map(|found| (found.dev(), found.ino()))
                 };
-                let kernel = identity(by_kernel(root.as_fd(), Path::new(name), want));
-                let walker = identity(walk(root.as_fd(), Path::new(name), want));
+                let by = |resolver| identity(open(root.as_fd(), Path::new(name), want, resolver));
+                let (kernel, walker) = (by(Resolver::Kernel), by(Resolver::Walker));
                 assert_eq!(walker, kernel, "{name:?} as {want:?}");
             }
         }
     }
 
     #[test]
-    fn without_openat2_the_walker_is_used() {
+    fn what_leads_out_is_said_so() {
         let dir = tree();
         let root = open_root(&dir.path().join("root")).unwrap();
         assert!(open(root.as_fd(), Path::new("in/c"), Want::Directory, Resolver::Walker).is_ok());
