@@ -7,8 +7,8 @@ RELEASE = target/release
 TESTS = $(CARGO) test --features _fault
 
 .DEFAULT_GOAL := help
-.PHONY: probe help setup build run test test-rust test-go test-scenarios test-differential test-gob-differential test-killed \
-	fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc clean
+.PHONY: probe help setup build run test test-rust test-go test-rpc-race test-scenarios test-differential \
+	test-gob-differential test-killed fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -39,6 +39,9 @@ test-rust: ## unit tests and the tests of the programs
 test-go: ## unmodified Go programs against the core
 	@$(CARGO) build --quiet
 	cd go && PINION=$(CURDIR)/target/debug/pinion go test -count=1 ./...
+
+test-rpc-race: ## 100,000 calls of Mkdir and Mount for each resolver, while attackers exchange what lies in the root
+	PINION_RACE_CALLS=100000 $(TESTS) --test rpc_race -- --nocapture --test-threads 1
 
 test-scenarios: probe ## the scenarios against the Rust starter, or the one that PINION_TEST_STARTER names
 	$(TESTS) --test scenarios -- --nocapture
