@@ -7,6 +7,8 @@
 mod cases;
 #[path = "rpc_mount/outcome.rs"]
 mod outcome;
+#[path = "rpc_mount/roots.rs"]
+mod roots;
 #[path = "common/under.rs"]
 mod under;
 
@@ -32,6 +34,7 @@ echo f >src/f; echo g >src/sub/g; echo h >root/f
 ln -s d src/link; ln -s "$world/src" src/abs
 mount -t tmpfs -o ro,nosuid,nodev,noexec,noatime,nodiratime locked locked
 mount -t tmpfs -o mode=755 plain plain
+mkdir plain/folder
 mount -t tmpfs -o mode=755 mount root/mount
 cd /
 exec "$@"
@@ -44,6 +47,7 @@ fn main() {
     match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
         (Some("table"), Some(world), proc) => compare(Path::new(&world), proc.as_deref() == Some(WITH_PROC)),
         (Some("newer"), Some(world), _) => newer_calls(Path::new(&world)),
+        (Some("roots"), Some(world), _) => roots::change(Path::new(&world)),
         _ if !nix::unistd::geteuid().is_root() => println!("skipped: mounting needs root"),
         _ => all(),
     }
@@ -116,6 +120,9 @@ fn all() {
         failed.extend(result.err().map(|text| format!("{name}:\n{text}")));
     };
     told("no mount".into(), again(&["newer"], false, &under, &under::denied(&[SYS_mount], ENOTBLK)));
+    for (who, userns) in [("root", false), ("user namespace", true)] {
+        told(format!("{who}, roots"), again(&["roots"], userns, &under, &[]));
+    }
     for (place, (filter, conditions)) in filters.iter().enumerate() {
         for (who, userns) in [("root", false), ("user namespace", true)] {
             for proc in [WITH_PROC, "without proc"] {

@@ -50,7 +50,7 @@ fn pivot() -> Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let old = open("/", flags, Mode::empty()).tried(|| "open the old root")?;
     let new = open(".", flags, Mode::empty()).tried(|| "open the new root")?;
-    pivot_root(".", ".").tried(|| "pivot_root")?;
+    pivot_root(".", ".").map_err(|errno| unfit("pivot_root", errno.raw_os_error()))?;
     // From here on the old root lies on the new one, and only its descriptor leads to it.
     fchdir(&old).tried(|| "chdir to the old root")?;
     let none = None::<&str>;
@@ -62,6 +62,18 @@ fn pivot() -> Result<()> {
 /// Moves the working directory, a mount, over the root. For where the root cannot be pivoted, as on a ramfs.
 fn move_here() -> Result<()> {
     let none = None::<&str>;
-    mount(Some("."), "/", none, MsFlags::MS_MOVE, none).tried(|| "move the mount to /")?;
+    mount(Some("."), "/", none, MsFlags::MS_MOVE, none).map_err(|errno| unfit("move the mount to /", errno as i32))?;
     chroot(".").tried(|| "chroot")
+}
+
+/// Why a directory cannot take the root's place: the kernel has one errno or two for all that it asks of it.
+fn unfit(what: &str, errno: i32) -> Error {
+    let error = Error::system(what, errno);
+    match errno {
+        libc::EINVAL | libc::EBUSY => error.because(Error::invalid(
+            "a new root has to be a mount point of its own, as after a bind onto itself, made by this user namespace, \
+             and it, its parent and the present root must not be shared mounts",
+        )),
+        _ => error,
+    }
 }
