@@ -134,6 +134,77 @@ fn mounts_stay_beneath_the_root_without_openat2() {
     mounts_beneath(Resolver::Walker);
 }
 
+/// An image's own idea of /proc and /dev leads to the host.
+fn hostile_images(resolver: Resolver) {
+    contained(
+        resolver,
+        |client, dir| {
+            let host = dir.join("host");
+            fs::create_dir_all(host.join("dev/pts")).unwrap();
+            fs::write(host.join("dev/null"), "host").unwrap();
+            fs::write(dir.join("source"), "source").unwrap();
+            let source = dir.join("source").display().to_string();
+            let seen = || {
+                let entries = |path: &str| fs::read_dir(host.join(path)).unwrap().count();
+                (entries("."), entries("dev"), entries("dev/pts"), fs::read(host.join("dev/null")).unwrap())
+            };
+            let before = seen();
+            let host = host.display().to_string();
+            for (number, lead) in [host.as_str(), "../host", "in/../../host", "proc/../../host"].into_iter().enumerate()
+            {
+                let root = dir.join(format!("image{number}"));
+                fs::create_dir_all(root.join("in")).unwrap();
+                fs::create_dir(root.join("run")).unwrap();
+                symlink(format!("{lead}/dev"), root.join("dev")).unwrap();
+                symlink(lead, root.join("proc")).unwrap();
+                for name in ["null", "pts", "shm", "console"] {
+                    symlink(format!("../{lead}/dev/{name}"), root.join("run").join(name)).unwrap();
+                }
+                for target in ["/proc", "/dev", "/dev/pts", "/dev/shm", "/run/pts", "/proc/dev/pts"] {
+                    let mount = args(&root, "proc", target, "proc", MsFlags::empty(), "");
+                    assert_ne!(mount_call(client, mount).errno, 0, "{target}");
+                    let path = format!("{target}/new");
+                    let made = builtin::mkdir::MkdirArgs {
+                        root: root.as_path().into(),
+                        path: path.as_str().into(),
+                        perm: 0o755,
+                    };
+                    assert!(client.call::<_, i64>("Mkdir", &made).is_err(), "{path}");
+                }
+                assert_ne!(mount_call(client, args(&root, &source, "/dev/null", "", MsFlags::MS_BIND, "")).errno, 0);
+                // A link in the last place may be mounted on, as by Go: it is in the image, and covered then.
+                for target in ["/run/null", "/run/console"] {
+                    let _ = mount_call(client, args(&root, &source, target, "", MsFlags::MS_BIND, ""));
+                }
+                fs::remove_file(root.join("proc")).unwrap();
+                fs::write(root.join("proc"), "").unwrap();
+                assert_ne!(mount_call(client, args(&root, "proc", "/proc", "proc", MsFlags::empty(), "")).errno, 0);
+            }
+            assert_eq!(seen(), before);
+        },
+        |dir| {
+            let table = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+            let places = table.lines().filter_map(|line| line.split(' ').nth(4));
+            let ours: Vec<&str> = places.filter(|place| Path::new(place).starts_with(dir)).collect();
+            assert!(
+                ours.iter().all(|place| place.ends_with("/run/null") || place.ends_with("/run/console")),
+                "{ours:?}"
+            );
+            assert_eq!(fs::read(dir.join("host/dev/null")).unwrap(), b"host");
+        },
+    );
+}
+
+#[test]
+fn images_that_lead_to_the_host_are_refused() {
+    hostile_images(Resolver::Kernel);
+}
+
+#[test]
+fn images_that_lead_to_the_host_are_refused_without_openat2() {
+    hostile_images(Resolver::Walker);
+}
+
 #[test]
 fn an_overlay_is_mounted() {
     contained(
