@@ -5,6 +5,7 @@
 mod arguments;
 mod container;
 mod rpc;
+mod rpc_call;
 mod rpc_trace;
 mod run;
 mod timing;
@@ -38,6 +39,7 @@ fn command(arguments: Vec<OsString>) -> Result<i32> {
         Parsed::Text(text) => print(&text),
         Parsed::Request(Request::Run(asked)) => run::run(asked),
         Parsed::Request(Request::Serve(asked)) => rpc::serve(asked),
+        Parsed::Request(Request::Call(asked)) => rpc_call::call(&asked),
         Parsed::Request(Request::Plan(asked)) => {
             engines::oci::register()?;
             print(&lifecycle::explain::explain(&container::document(&asked.container)?, asked.json)?)

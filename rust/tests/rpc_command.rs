@@ -8,8 +8,10 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 
 use pinion::ffi::sys::inherited::inherit;
-use pinion::rpc::Client;
+use pinion::gob::Limits;
 use pinion::rpc::builtin::chdir::ChdirArgs;
+use pinion::rpc::builtin::{self, Options};
+use pinion::rpc::{Client, MethodSet, Service, serve};
 
 fn pinion(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pinion"));
@@ -66,6 +68,36 @@ fn a_server_says_what_is_wrong_with_its_arguments() {
         let (server, _stream) = on_a_socket("serve", &["--name", "t", "--names", file.to_str().expect("path")]);
         refused(&server.wait_with_output().expect("end"), words);
     }
+}
+
+#[test]
+fn a_call_prints_the_reply_as_json() {
+    let methods = MethodSet::new()
+        .method("Sum", |numbers: Vec<i64>| Ok(numbers.iter().sum::<i64>()))
+        .method("Fail", |_: bool| Err::<i64, _>("no luck".into()))
+        .or(builtin::methods(&Options::default()).expect("methods"));
+    let call = |method: &str, argument: &str| {
+        let (caller, stream) = on_a_socket("call", &[method, argument]);
+        let service = Service::new("t", methods.clone(), MethodSet::new());
+        let served = serve(stream, &service, &Limits::default());
+        let output = caller.wait_with_output().expect("end");
+        served.expect("the caller ends the connection well");
+        output
+    };
+    let reply = |method: &str, argument: &str| {
+        let output = call(method, argument);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{method}");
+        text(&output.stdout)
+    };
+    // The types of a built-in method's arguments are known, those of others come from the JSON.
+    assert!(reply("t.Lstat", "{\"Path\":\"/\"}").contains("\"N\":\"/\""));
+    assert_eq!(reply("t.Sum", "[1,2,-4]"), "-1");
+    refused(&call("t.Fail", "true"), "call t.Fail: no luck");
+    refused(&call("t.Sum", "[1,\"x\"]"), "call t.Sum: ");
+    refused(&call("t.Sum", "null"), "null has no Go type");
+    refused(&call("t.Sum", "[1"), "call t.Sum: the argument is no JSON");
+    refused(&call("t.Nope", "1"), "rpc: can't find method t.Nope");
+    refused(&call("nope", "1"), "call nope: no method of an engine");
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub enum Request {
     Plan(Plan),
     /// Serve the built-in RPC methods.
     Serve(Serve),
+    /// Make one RPC call.
+    Call(Call),
 }
 
 /// A container, as the options describe it.
@@ -90,10 +92,22 @@ pub struct Serve {
     pub names: Option<PathBuf>,
 }
 
+/// `pinion rpc call`
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// `--fd`
+    pub fd: i32,
+    /// `NAME.Method`
+    pub method: String,
+    /// The argument as JSON.
+    pub argument: String,
+}
+
 const RUN: &str = "run";
 const PLAN: &str = "plan";
 const RPC: &str = "rpc";
 const SERVE: &str = "serve";
+const CALL: &str = "call";
 
 /// Reads the arguments, the first being the program's own name.
 pub fn parse(arguments: Vec<OsString>) -> Parsed {
@@ -183,7 +197,7 @@ fn rpc_command() -> Command {
         .subcommand(
             Command::new(SERVE)
                 .about("Serves the built-in methods until the peer closes, with the caller's privileges and namespaces")
-                .arg(fd)
+                .arg(fd.clone())
                 .arg(option("name", "ENGINE", "The service's name: methods are ENGINE.Method").required(true))
                 .arg(
                     option("product", "NAME", "Whose methods to serve [default: singularityce]")
@@ -201,6 +215,13 @@ fn rpc_command() -> Command {
                     option("names", "FILE", "A JSON object: names of registered types here, and on the wire")
                         .value_parser(ValueParser::path_buf()),
                 ),
+        )
+        .subcommand(
+            Command::new(CALL)
+                .about("Calls one method and prints its reply as JSON")
+                .arg(fd)
+                .arg(word("method", "METHOD", "ENGINE.Method"))
+                .arg(word("argument", "JSON", "The argument with Go's field names; a built-in method's types are known, others are taken from the JSON")),
         )
 }
 
@@ -240,6 +261,10 @@ fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).help(help)
 }
 
+fn word(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).value_name(value).help(help).required(true)
+}
+
 fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
 }
@@ -256,10 +281,15 @@ fn plan(matches: &mut ArgMatches) -> Plan {
 }
 
 fn rpc(matches: &mut ArgMatches) -> Request {
-    // The only subcommand, and one is required.
-    let (_, mut matches) = matches.remove_subcommand().unwrap_or_default();
+    // One is required.
+    let (word, mut matches) = matches.remove_subcommand().unwrap_or_default();
+    let fd = matches.remove_one("fd").unwrap_or_default();
+    if word == CALL {
+        let mut word = |name| matches.remove_one(name).unwrap_or_default();
+        return Request::Call(Call { fd, method: word("method"), argument: word("argument") });
+    }
     Request::Serve(Serve {
-        fd: matches.remove_one("fd").unwrap_or_default(),
+        fd,
         name: matches.remove_one("name").unwrap_or_default(),
         product: matches.remove_one("product"),
         mount_reply: matches.remove_one("mount-reply"),

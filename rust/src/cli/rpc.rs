@@ -35,7 +35,7 @@ pub fn serve(asked: arguments::Serve) -> Result<i32> {
     Ok(0)
 }
 
-fn connection(fd: i32) -> Result<UnixStream> {
+pub fn connection(fd: i32) -> Result<UnixStream> {
     let during = |error: Error| error.during(format!("--fd {fd}"));
     let fd = inherited::adopt(fd).map_err(during)?;
     let kind = fstat(&fd).tried(|| "look at the descriptor").map_err(during)?.st_mode;

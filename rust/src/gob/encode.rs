@@ -49,15 +49,15 @@ impl Encoder {
         self.put(&Types::default(), &ty, out, |writer| value.serialize(writer))
     }
 
-    /// Appends a value as the type `id` of `types`: JSON for example, with Go's field names.
+    /// Appends a value as the type `ty` of `types`: JSON for example, with Go's field names.
     pub fn encode_as<T: Serialize + ?Sized>(
         &mut self,
         types: &Types,
-        id: Id,
+        ty: Ref,
         value: &T,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        self.put(types, &types.handle(id)?, out, |writer| value.serialize(writer))
+        self.put(types, &types.resolve_handle(ty)?, out, |writer| value.serialize(writer))
     }
 
     /// Appends a value that brings its type.

@@ -183,7 +183,7 @@ fn json_is_sent_as_a_declared_type() {
         "F": 0.5,
     });
     let mut out = Vec::new();
-    Encoder::new().encode_as(&types, 73, &value, &mut out).unwrap();
+    Encoder::new().encode_as(&types, Ref::Id(73), &value, &mut out).unwrap();
     let shown = decoder(&out).next_value().unwrap().json().unwrap();
     assert_eq!(shown["List"], json!([{"A": -2, "B": 1}, {"A": 0, "B": 0}]));
     assert_eq!(shown["Map"], value["Map"]);
@@ -192,7 +192,7 @@ fn json_is_sent_as_a_declared_type() {
         [json!({"None": 1}), json!({"F": "x"}), json!([1]), json!({"List": [{"B": -1}]}), json!({"Map": {"x": ""}})]
     {
         let mut out = Vec::new();
-        assert!(Encoder::new().encode_as(&types, 73, &wrong, &mut out).is_err(), "{wrong}");
+        assert!(Encoder::new().encode_as(&types, Ref::Id(73), &wrong, &mut out).is_err(), "{wrong}");
     }
 }
 
@@ -205,7 +205,7 @@ fn a_failed_value_leaves_the_stream_whole() {
     assert_eq!(decoder(&out).decode::<Inner>().unwrap(), Inner { a: 1, b: 2 });
     let mut types = Types::default();
     types.define(80, Type { name: "".into(), kind: Kind::Slice { elem: Ref::Id(99) } }).unwrap();
-    assert!(encoder.encode_as(&types, 80, &json!([]), &mut out).is_err());
+    assert!(encoder.encode_as(&types, Ref::Id(80), &json!([]), &mut out).is_err());
     encoder.encode(&vec![1i64], &mut out).unwrap();
     let mut decoder = decoder(&out);
     decoder.decode::<Inner>().unwrap();
@@ -344,7 +344,7 @@ fn the_name_of_a_type_may_be_its_whole_text() {
     let name = format!("struct {{ {} }}", "A int; ".repeat(500));
     types.define(70, Type { name: name.clone().into(), kind: Kind::Struct(vec![].into()) }).unwrap();
     let mut bytes = Vec::new();
-    Encoder::new().encode_as(&types, 70, &json!({}), &mut bytes).unwrap();
+    Encoder::new().encode_as(&types, Ref::Id(70), &json!({}), &mut bytes).unwrap();
     let mut decoder = decoder(&bytes);
     let id = decoder.next_value().unwrap().id();
     assert_eq!(decoder.types().get(id).unwrap().name, name);

@@ -13,7 +13,8 @@ use super::link::Link;
 use super::wire::{Request, Response};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gob::messages::empty;
-use crate::gob::{self, Decoder, Encoder, Id, Limits, Names, Raw, Typed};
+use crate::gob::schema::Ref;
+use crate::gob::{self, Decoder, Dynamic, Encoder, Id, Limits, Names, Raw, Typed, Types};
 
 /// A connection to a server of net/rpc.
 pub struct Client {
@@ -84,11 +85,24 @@ impl Client {
     /// Prepares a request; it goes out with the next [`flush`](Self::flush) or [`receive`](Self::receive), together
     /// with all prepared before. Returns its number. If the argument cannot be encoded nothing is sent.
     pub fn send<A: Typed + Serialize + ?Sized>(&mut self, method: &str, args: &A) -> Result<u64> {
+        self.send_encoded(method, |encoder, out| encoder.encode(args, out))
+    }
+
+    /// The same with an argument, JSON for example, that has the type `ty` of `types`.
+    pub fn send_as<A: Serialize + ?Sized>(&mut self, method: &str, types: &Types, ty: Ref, args: &A) -> Result<u64> {
+        self.send_encoded(method, |encoder, out| encoder.encode_as(types, ty, args, out))
+    }
+
+    fn send_encoded(
+        &mut self,
+        method: &str,
+        encode: impl FnOnce(&mut Encoder, &mut Vec<u8>) -> gob::Result<()>,
+    ) -> Result<u64> {
         if self.ended {
             return Err(shut_down(&format!("{}.{method}", self.service)));
         }
         empty(&mut self.argument);
-        let encoded = self.encoder.encode(args, &mut self.argument);
+        let encoded = encode(&mut self.encoder, &mut self.argument);
         let seq = self.next_seq;
         let out = self.decoder.reader_mut().out();
         if encoded.is_ok() {
@@ -125,12 +139,21 @@ impl Client {
     /// Waits for the reply to the request `seq`. The server's own error has kind [`ErrorKind::Rpc`] and its very
     /// text; its death is [`ErrorKind::PeerDied`], a wait too long [`ErrorKind::Timeout`].
     pub fn receive<R: Typed + DeserializeOwned>(&mut self, seq: u64) -> Result<R> {
+        self.receive_read(seq, |reply| reply.to())
+    }
+
+    /// The same for a reply of any type.
+    pub fn receive_value(&mut self, seq: u64) -> Result<Dynamic> {
+        self.receive_read(seq, |reply| reply.value())
+    }
+
+    fn receive_read<R>(&mut self, seq: u64, read: impl FnOnce(&Raw<'_>) -> gob::Result<R>) -> Result<R> {
         if let Some(answer) = self.early.remove(&seq) {
             return match answer {
                 Answer::Failed(text) => Err(Error::new(ErrorKind::Rpc, text)),
                 Answer::Value(id, bytes) => {
                     let raw = Raw::own(self.decoder.types(), &self.names, &self.limits, id, &bytes);
-                    raw.to().map_err(|error| bad_reply(&self.receiving(seq), &error))
+                    read(&raw).map_err(|error| bad_reply(&self.receiving(seq), &error))
                 }
             };
         }
@@ -155,7 +178,7 @@ impl Client {
                 }
                 self.early.insert(got, Answer::Failed(text));
             } else if got == seq {
-                return body.to().map_err(|error| bad_reply(&self.receiving(seq), &error));
+                return read(&body).map_err(|error| bad_reply(&self.receiving(seq), &error));
             } else {
                 self.early.insert(got, Answer::Value(body.id(), body.bytes().to_vec()));
             }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{CallbackError, Error};
-use crate::gob::{self, Dynamic, Encoder, Id, Names, Raw, Typed, Types};
+use crate::gob::schema::Ref;
+use crate::gob::{self, Dynamic, Encoder, Names, Raw, Typed, Types};
 
 /// A method in its most general form, in whatever language it is written.
 pub trait Method: Send + Sync {
@@ -36,10 +37,10 @@ impl<'a> Reply<'a> {
         self.encoder.encode(value, self.out)
     }
 
-    /// Replies with a value, JSON for example, that has the type `id` of `types`.
-    pub fn send_as<T: Serialize + ?Sized>(&mut self, types: &Types, id: Id, value: &T) -> gob::Result<()> {
+    /// Replies with a value, JSON for example, that has the type `ty` of `types`.
+    pub fn send_as<T: Serialize + ?Sized>(&mut self, types: &Types, ty: Ref, value: &T) -> gob::Result<()> {
         self.once()?;
-        self.encoder.encode_as(types, id, value, self.out)
+        self.encoder.encode_as(types, ty, value, self.out)
     }
 
     /// Replies with a value that brings its type.
