@@ -19,8 +19,8 @@ use crate::ffi::sys::loop_device::{self as sys, AUTOCLEAR, READ_ONLY, Status};
 /// How long to try while others take or hold every device that is offered.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long to wait for a starter of the same image before attaching it a second time.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for starters of the same image before attaching it a second time: one that was stopped must not stop all.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often in a row the same device may be offered and then be busy: somebody holds it who does not attach anything.
 const REFUSALS: u32 = 16;
@@ -58,7 +58,7 @@ fn lock(control: &OwnedFd, about: &Stat) {
             return;
         }
         sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(2));
+        pause = (pause * 2).min(Duration::from_millis(4));
     }
 }
 
