@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+use super::*;
+
+fn parsed(arguments: &[&str]) -> Parsed {
+    parse(std::iter::once(&"pinion").chain(arguments).map(OsString::from).collect())
+}
+
+fn run_of(arguments: &[&str]) -> Run {
+    match parsed(arguments) {
+        Parsed::Request(Request::Run(run)) => run,
+        other => panic!("{arguments:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn the_command_is_consistent() {
+    whole().debug_assert();
+}
+
+#[test]
+fn options_describe_a_container() {
+    let run = run_of(&[
+        "run",
+        "--bundle",
+        "b",
+        "--cwd=/x",
+        "-e",
+        "A=1",
+        "--env",
+        "B=-2",
+        "--hostname",
+        "h",
+        "--preserve-fds",
+        "2",
+        "--record",
+        "5",
+        "--rpc-trace=-",
+        "--timing",
+        "--",
+        "sh",
+        "-c",
+        "exit 3",
+    ]);
+    let container = Container {
+        bundle: Some("b".into()),
+        cwd: Some("/x".into()),
+        env: vec!["A=1".into(), "B=-2".into()],
+        hostname: Some("h".into()),
+        preserve_fds: 2,
+        args: vec!["sh".into(), "-c".into(), "exit 3".into()],
+        ..Default::default()
+    };
+    assert_eq!(run, Run { container, record: Some("5".into()), rpc_trace: Some("-".into()), timing: true });
+    assert_eq!(run_of(&["run"]), Run::default());
+}
+
+#[test]
+fn what_comes_after_the_program_is_the_programs() {
+    for arguments in [["run", "ls", "--root", "/x", "--", "-l"], ["run", "--", "ls", "--root", "/x", "-l"]] {
+        let run = run_of(&arguments);
+        assert_eq!(run.container.root, None);
+        assert_eq!(run.container.args[..2], ["ls", "--root"]);
+    }
+}
+
+#[test]
+fn a_plan_is_for_the_same_container() {
+    let parsed = parsed(&["plan", "--json", "--root", "/r", "id"]);
+    let container = Container { root: Some("/r".into()), args: vec!["id".into()], ..Default::default() };
+    assert_eq!(parsed, Parsed::Request(Request::Plan(Plan { container, json: true })));
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for arguments in [
+        &["--help"][..],
+        &["help"],
+        &["help", "run"],
+        &["run", "--help"],
+        &["version"],
+        &["--version"],
+        &["plan", "-h"],
+    ] {
+        assert!(matches!(parsed(arguments), Parsed::Text(text) if !text.is_empty()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_says_what_is_wrong() {
+    for (arguments, words) in [
+        (&[][..], "Usage"),
+        (&["rum"], "rum"),
+        (&["help", "rum"], "rum"),
+        (&["run", "--rot", "/"], "--rot"),
+        (&["run", "--root"], "--root"),
+        (&["run", "--root", "/r", "--bundle", "/b"], "cannot be used with"),
+        (&["run", "--preserve-fds", "x"], "preserve-fds"),
+        (&["run", "--json"], "--json"),
+        (&["plan", "--timing"], "--timing"),
+    ] {
+        assert!(matches!(parsed(arguments), Parsed::Usage(text) if text.contains(words)), "{arguments:?}");
+    }
+}
