@@ -68,7 +68,7 @@ selfcheck)
 	}
 	plant gob_decode gob/value.rs 's/let count = reader.count("slice")?;/let count = reader.uint()? as usize; drop(Vec::<u8>::with_capacity(count));/'
 	plant gob_vs_go gob/compile.rs 's/(Kind::Opaque(here), Kind::Opaque(there)) => here == there,/(Kind::Opaque(_), Kind::Opaque(_)) => true,/; s/len == there_len \&\&/len <= there_len \&\&/'
-	plant rpc_session rpc/server.rs 's/Err(error) => (None, service.find(&name).and(Err(error.to_string()))),/Err(error) => (None, Err(error.to_string())),/'
-	plant rpc_client rpc/client.rs 's/if self.awaited.remove(&header.seq) {/if self.awaited.remove(\&header.seq) || header.seq < 2 {/'
+	plant rpc_session rpc/server.rs 's/Err(error) => (None, service.find([^)]*).and(Err(error.to_string()))),/Err(error) => (None, Err(error.to_string())),/'
+	plant rpc_client rpc/client.rs 's/self.awaited.remove(place);/let _ = place;/'
 	;;
 esac

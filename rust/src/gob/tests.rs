@@ -349,3 +349,36 @@ fn the_name_of_a_type_may_be_its_whole_text() {
     let id = decoder.next_value().unwrap().id();
     assert_eq!(decoder.types().get(id).unwrap().name, name);
 }
+
+#[test]
+fn types_are_compared_before_values() {
+    gob_struct! {
+        struct Sent as "Sent" {
+            a: String as "A",
+            inner: Inner as "Inner",
+        }
+    }
+    gob_struct! {
+        struct Other as "Other" {
+            c: i64 as "C",
+        }
+    }
+    gob_struct! {
+        struct Wanted as "Wanted" {
+            inner: Other as "Inner",
+            list: Vec<i8> as "List",
+        }
+    }
+    // The field is zero and not sent.
+    let bytes = encoded(&Sent::default());
+    let error = decoder(&bytes).decode::<Inner>().unwrap_err();
+    assert_eq!(error.to_string(), "gob: wrong type (int32) for received field Sent.A");
+    // A struct inside another may have nothing in common, a whole value may not.
+    assert_eq!(decoder(&bytes).decode::<Wanted>().unwrap(), Wanted::default());
+    let error = decoder(&bytes).decode::<Other>().unwrap_err();
+    assert_eq!(error.to_string(), "gob: type mismatch: no fields matched compiling decoder for Other");
+    let error = decoder(&encoded(&vec![300i64])).decode::<Vec<i8>>().unwrap_err();
+    assert_eq!(error.to_string(), "value for \"element of *[]int8\" out of range");
+    let error = decoder(&encoded(&vec![1i64])).decode::<Inner>().unwrap_err();
+    assert_eq!(error.to_string(), "gob: type mismatch in decoder: want struct type rpc.Inner; got non-struct");
+}
