@@ -15,7 +15,7 @@ gob_struct! {
         /// The type's name.
         pub name: ByteString as "Name",
         /// Its id, which differs from the message's for methods on pointers and is not used.
-        pub id: i64 as "Id",
+        pub id: Id as "Id",
     }
 }
 
@@ -25,7 +25,7 @@ gob_struct! {
         /// Name and id.
         pub common: CommonType as "CommonType",
         /// The type of the elements.
-        pub elem: i64 as "Elem",
+        pub elem: Id as "Elem",
         /// Their number.
         pub len: i64 as "Len",
     }
@@ -37,7 +37,7 @@ gob_struct! {
         /// Name and id.
         pub common: CommonType as "CommonType",
         /// The type of the elements.
-        pub elem: i64 as "Elem",
+        pub elem: Id as "Elem",
     }
 }
 
@@ -47,7 +47,7 @@ gob_struct! {
         /// The field's name.
         pub name: ByteString as "Name",
         /// Its type.
-        pub id: i64 as "Id",
+        pub id: Id as "Id",
     }
 }
 
@@ -67,9 +67,9 @@ gob_struct! {
         /// Name and id.
         pub common: CommonType as "CommonType",
         /// The type of the keys.
-        pub key: i64 as "Key",
+        pub key: Id as "Key",
         /// The type of the elements.
-        pub elem: i64 as "Elem",
+        pub elem: Id as "Elem",
     }
 }
 
@@ -104,10 +104,10 @@ gob_struct! {
 impl WireType {
     /// The definition of `ty` under the number `id`; its components must be numbered already.
     pub fn of(id: Id, ty: &Type) -> Result<WireType> {
-        let common = CommonType { name: ByteString::from(&*ty.name), id: id.into() };
+        let common = CommonType { name: ByteString::from(&*ty.name), id };
         let number = |component: Ref| match component {
-            Ref::Id(id) => Ok(i64::from(id)),
-            Ref::Static(ty) => ty().kind.builtin_id().map(i64::from).ok_or_else(Error::unknown_type),
+            Ref::Id(id) => Ok(id),
+            Ref::Static(ty) => ty().kind.builtin_id().ok_or_else(Error::unknown_type),
         };
         let mut wire = WireType::default();
         match &ty.kind {
@@ -142,16 +142,16 @@ impl WireType {
         let mut kinds = Vec::new();
         if let Some(array) = self.array {
             let len = usize::try_from(array.len).map_err(|_| Error::data("gob: bad data: negative array length"))?;
-            kinds.push((array.common, Kind::Array { elem: component(array.elem)?, len }));
+            kinds.push((array.common, Kind::Array { elem: Ref::Id(array.elem), len }));
         }
         if let Some(slice) = self.slice {
-            kinds.push((slice.common, Kind::Slice { elem: component(slice.elem)? }));
+            kinds.push((slice.common, Kind::Slice { elem: Ref::Id(slice.elem) }));
         }
         if let Some(map) = self.map {
-            kinds.push((map.common, Kind::Map { key: component(map.key)?, elem: component(map.elem)? }));
+            kinds.push((map.common, Kind::Map { key: Ref::Id(map.key), elem: Ref::Id(map.elem) }));
         }
         if let Some(structure) = self.structure {
-            let field = |field: FieldType| Ok(Field { name: name(field.name)?, ty: component(field.id)?, local: None });
+            let field = |field: FieldType| Ok(Field { name: name(field.name)?, ty: Ref::Id(field.id), local: None });
             let fields = structure.fields.into_iter().map(field).collect::<Result<_>>()?;
             kinds.push((structure.common, Kind::Struct(Cow::Owned(fields))));
         }
@@ -165,8 +165,4 @@ impl WireType {
         };
         Ok(Type { name: text(common.name), kind })
     }
-}
-
-fn component(id: i64) -> Result<Ref> {
-    Id::try_from(id).map(Ref::Id).map_err(|_| Error::unknown_type())
 }
