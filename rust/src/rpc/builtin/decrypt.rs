@@ -117,6 +117,8 @@ impl Mapper {
         if !ended.status.success() {
             let failed = match ended.status.code() {
                 Some(NO_PERMISSION) => Error::invalid(format!("the key does not fit: cryptsetup: {}", ended.text())),
+                Some(_) if !has_device_mapper() => Error::new(ErrorKind::System, format!("cryptsetup: {}", ended.text()))
+                    .with_help("this kernel has no device mapper: modprobe dm_crypt, or one with CONFIG_DM_CRYPT"),
                 _ => Error::new(ErrorKind::System, format!("cryptsetup: {}", ended.text())),
             };
             // One that was killed has not cleaned up.
@@ -141,6 +143,11 @@ impl Mapper {
     fn run(&self, run: Run<'_>) -> Result<Ended> {
         self.cryptsetup.run(Run { root: true, ipc: self.ipc.as_ref(), ..run })
     }
+}
+
+fn has_device_mapper() -> bool {
+    let control = open(format!("{MAPPER}/control"), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    !matches!(control, Err(Errno::NOENT | Errno::NODEV | Errno::NXIO))
 }
 
 /// Waits for a node that udev makes. Without udev, or where device mapper waits for it, it is there already.
