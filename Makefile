@@ -55,10 +55,10 @@ test-gob-differential: ## gob against Go's own: VALUES random values and as many
 test-killed: probe ## every process killed at every point: nothing may be left
 	$(TESTS) --test killed -- --nocapture
 
-fuzz: ## each fuzz target for T (60s), with stable Rust; fails on a finding
+fuzz: setup ## each fuzz target for T (60s, 20m …), with stable Rust; fails on a finding
 	@rust/fuzz/fuzz.sh run $(or $(T),60s)
 
-fuzz-selfcheck: ## each fuzz target must find a planted bug within 60 seconds
+fuzz-selfcheck: setup ## each fuzz target must find a planted bug within 60 seconds
 	@rust/fuzz/fuzz.sh selfcheck
 
 lint: ## rustfmt, clippy with warnings denied, no unsafe code outside its room

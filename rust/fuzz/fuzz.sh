@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 OR MIT
-# Builds and runs the fuzz targets with stable Rust: `fuzz.sh run TIME` each for TIME, `fuzz.sh selfcheck` each with a bug
+# Builds and runs the fuzz targets with stable Rust: `fuzz.sh run TIME` each for TIME (60s, 20m), `fuzz.sh selfcheck` each with a bug
 # planted that it must find within 60 seconds. New inputs go to target/fuzz, findings too; the corpus stays as it is.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -31,7 +31,10 @@ number() { sed -n "s/^stat::$1: *//p" "$log"; }
 (cd go && go build -o "$PINION_GOBORACLE" ./internal/goboracle)
 case "$1" in
 run)
-	seconds=${2%s}
+	case "$2" in
+	*m) seconds=$((${2%m} * 60)) ;;
+	*) seconds=${2%s} ;;
+	esac
 	for target in $targets; do
 		build "$tree" "$target"
 		if ! fuzz "$target" "$seconds"; then

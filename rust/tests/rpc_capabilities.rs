@@ -24,7 +24,9 @@ use pinion::rpc::builtin::mount::{MountArgs, MountErrorReply};
 use pinion::rpc::builtin::nvidia::NvCcliArgs;
 use pinion::rpc::builtin::registered::GoError;
 use pinion::rpc::builtin::stat::{StatArgs, StatReply};
-use pinion::rpc::builtin::{Builtin, Options, PRODUCTS, Product, apptainer as sister, registered};
+use pinion::rpc::builtin::{
+    Builtin, Options, PRODUCTS, Product, SINGULARITYCE, apptainer as sister, mount, registered,
+};
 use pinion::rpc::{Client, MethodSet, Service, serve};
 use rustix::fs::{OFlags, XattrFlags, fcntl_setfl, setxattr};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -101,6 +103,14 @@ const CASES: &[Case] = &[
     case::<sister::write_file::WriteFileArgs, i64>("WriteFile", "open|openat", r#"{"Filename": "$DIR/file", "Perm": 384}"#, r#"{"Filename": "$DIR/none/file"}"#),
     case::<OpenSendFuseFdArgs, i64>("OpenSendFuseFd", "open|openat", "", r#"{"Socket": -1}"#),
 ];
+
+/// An overlay takes more than the row of Mount has.
+const OVERLAY: Case = case::<MountArgs, MountErrorReply>(
+    "Mount",
+    "mount",
+    r#"{"Root": "$DIR", "Source": "overlay", "Target": "empty", "Filesystem": "overlay", "Data": "lowerdir=/usr/bin:/usr/lib"}"#,
+    r#"{"Root": "$DIR", "Source": "overlay", "Target": "empty", "Filesystem": "overlay", "Data": "lowerdir=$DIR/none"}"#,
+);
 
 impl Case {
     /// The name of the calls and the second argument, if that matters.
@@ -207,8 +217,8 @@ impl Drop for Server {
     }
 }
 
-/// The capabilities of a row in a running server, or what is wrong.
-fn watch(server: &mut Server, builtin: &Builtin, case: &Case) -> Result<(), String> {
+/// Looks for the capabilities `raises` in a running server; says what is wrong.
+fn watch(server: &mut Server, raises: CapabilitySet, case: &Case) -> Result<(), String> {
     // One call that does nothing worth watching: the server has started then.
     let _ = server.client.as_mut().unwrap().call::<_, ()>("None", &0u64);
     server.lines();
@@ -238,7 +248,7 @@ fn watch(server: &mut Server, builtin: &Builtin, case: &Case) -> Result<(), Stri
     if lines.is_empty() {
         return Err(format!("{} was not seen, but {seen:?}", case.watched));
     }
-    let raised = format!("{:016x}", builtin.raises.bits());
+    let raised = format!("{:016x}", raises.bits());
     match lines.iter().find(|line| line["CapEff"] != *raised) {
         Some(line) => Err(format!("the row has {raised}, and {line}")),
         None if case.method == "LoopDevice"
@@ -283,10 +293,14 @@ fn every_method_raises_the_capabilities_of_its_row_and_no_others() {
                 continue;
             };
             let mut server = Server::start(folder.path(), &program, product, case.watched().0);
-            if let Err(text) = watch(&mut server, builtin, case) {
+            if let Err(text) = watch(&mut server, builtin.raises, case) {
                 wrong.push(format!("{} of {}: {text}", builtin.name, product.name));
             }
         }
+    }
+    let mut server = Server::start(folder.path(), &program, &SINGULARITYCE, OVERLAY.watched().0);
+    if let Err(text) = watch(&mut server, mount::METHOD.raises | mount::OVERLAY_RAISES, &OVERLAY) {
+        wrong.push(format!("Mount of an overlay: {text}"));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

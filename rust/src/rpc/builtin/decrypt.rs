@@ -117,8 +117,10 @@ impl Mapper {
         if !ended.status.success() {
             let failed = match ended.status.code() {
                 Some(NO_PERMISSION) => Error::invalid(format!("the key does not fit: cryptsetup: {}", ended.text())),
-                Some(_) if !has_device_mapper() => Error::new(ErrorKind::System, format!("cryptsetup: {}", ended.text()))
-                    .with_help("this kernel has no device mapper: modprobe dm_crypt, or one with CONFIG_DM_CRYPT"),
+                Some(_) if !has_device_mapper() => {
+                    Error::new(ErrorKind::System, format!("cryptsetup: {}", ended.text()))
+                        .with_help("this kernel has no device mapper: modprobe dm_crypt, or one with CONFIG_DM_CRYPT")
+                }
                 _ => Error::new(ErrorKind::System, format!("cryptsetup: {}", ended.text())),
             };
             // One that was killed has not cleaned up.

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::raise::{self, Raised};
 use super::registered::GoError;
 use super::{Builtin, Options, Resolver};
-use crate::error::{CallbackError, Result, errno_text};
+use crate::error::{CallbackError, Error, ErrorKind, Result, errno_text};
 use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
 use crate::rpc::MethodSet;
@@ -46,6 +46,17 @@ gob_struct! {
         pub is_not_exist: bool as "IsNotExist",
         /// Whether a right was lacking.
         pub is_permission: bool as "IsPermission",
+    }
+}
+
+impl MountErrorReply {
+    /// What a client makes of the reply: an error with its text and errno.
+    pub fn into_result(self) -> Result<()> {
+        if self == MountErrorReply::default() {
+            return Ok(());
+        }
+        let errno = i32::try_from(self.errno).unwrap_or_default();
+        Err(Error::new(ErrorKind::Rpc, self.message.to_string()).with_errno(errno))
     }
 }
 
@@ -87,8 +98,8 @@ where
     }
 }
 
-/// What an overlay needs besides: its layers are opened with the mounter's rights.
-const OVERLAY_RAISES: CapabilitySet = CapabilitySet::FOWNER
+/// What Mount raises for an overlay besides its row's: the layers are opened with the mounter's rights.
+pub const OVERLAY_RAISES: CapabilitySet = CapabilitySet::FOWNER
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::CHOWN);

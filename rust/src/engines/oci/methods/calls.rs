@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::served::{self, ActionArgs, ActionReply};
 use crate::engines::oci::NAME;
 use crate::engines::oci::actions::Action;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::rpc::builtin::chdir::ChdirArgs;
 use crate::rpc::builtin::chroot::ChrootArgs;
 use crate::rpc::builtin::hostname::HostnameArgs;
@@ -65,11 +65,8 @@ impl Calls {
     fn receive(&mut self, seq: u64, action: &Action) -> Result<()> {
         match action {
             Action::Propagate(_) => {
-                let reply: MountErrorReply = self.client.receive(seq).map_err(|error| error.during(action))?;
-                if reply.message.is_empty() {
-                    return Ok(());
-                }
-                Err(Error::new(ErrorKind::Rpc, format!("{action}: {}", reply.message)))
+                let reply = self.client.receive(seq).and_then(MountErrorReply::into_result);
+                reply.map_err(|error| error.during(action))
             }
             Action::Pivot | Action::SetHostname(_) | Action::Chdir(_) => {
                 self.client.receive::<i64>(seq).map(drop).map_err(|error| error.during(action))
