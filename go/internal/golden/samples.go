@@ -14,8 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	sister "github.com/pinion-runtime/pinion/go/internal/sister/rpc"
+	apptainer "github.com/pinion-runtime/pinion/go/internal/wire/apptainer/rpc"
 	"github.com/pinion-runtime/pinion/go/internal/wire/rpc"
+	"github.com/pinion-runtime/pinion/go/internal/wire/unix"
 )
 
 func one[T any](value T) []any { return []any{&value} }
@@ -33,7 +34,7 @@ func samples() map[string][]any {
 		Map: map[string]rpc.Inner{"k": {A: -1}}, Ints: map[int32][]uint16{-7: {1, 65535}}, Inner: rpc.Inner{B: 9},
 		Pointer: &rpc.Inner{A: 3}, Next: &rpc.Every{Text: "next"}, Time: when,
 	}
-	info := rpc.LoopInfo64{Offset: 4096, Sizelimit: 1 << 40, Flags: 5, Number: 3, Init: [2]uint64{0, 7}}
+	info := unix.LoopInfo64{Offset: 4096, Sizelimit: 1 << 40, Flags: 5, Number: 3, Init: [2]uint64{0, 7}}
 	copy(info.File_name[:], "/image.sif")
 	return map[string][]any{
 		"bool": one(true), "int": one(-129), "int-zero": one(0), "int-min": one(int64(math.MinInt64)),
@@ -75,20 +76,21 @@ func samples() map[string][]any {
 		"syscall-error":     one(rpc.StatReply{Err: &os.SyscallError{Syscall: "mount", Err: syscall.EPERM}}),
 		"send-fuse-fd-args": one(rpc.SendFuseFdArgs{Socket: 5, Fds: []int{6, 7}}),
 		"decrypt-args":      one(rpc.DecryptArgs{Offset: 4096, Loopdev: "/dev/loop3", Key: []byte{1, 2}, MasterPid: 77}),
-		"nvccli-args":       one(rpc.NvCCLIArgs{Flags: []string{"--a", "-b"}, RootFsPath: "/r", UserNS: true}),
+		"nvccli-args":       one(rpc.NvCCLIArgs{Flags: []string{"NVIDIA_A=a", "NVIDIA_B="}, RootFsPath: "/r", UserNS: true}),
 
-		"sister-mount-args":             one(sister.MountArgs{Source: "proc", Target: "/p", Filesystem: "proc", Mountflags: 1, Data: "d"}),
-		"sister-mkdir-args":             one(sister.MkdirArgs{Path: "/p", Perm: 0o700}),
-		"sister-loop-args":              one(sister.LoopArgs{Image: "/image.sif", Mode: 2, Info: info, MaxDevices: 8}),
-		"sister-access-args":            one(sister.AccessArgs{Path: "/p", Mode: 4}),
-		"sister-access-reply":           one(sister.AccessReply{Err: syscall.EACCES}),
-		"sister-open-send-fuse-fd-args": one(sister.OpenSendFuseFdArgs{Socket: 5}),
-		"sister-symlink-args":           one(sister.SymlinkArgs{Old: "a", New: "b"}),
-		"sister-read-dir-args":          one(sister.ReadDirArgs{Dir: "/d"}),
-		"sister-chown-args":             one(sister.ChownArgs{Name: "/f", UID: 1000, GID: -1}),
-		"sister-eval-relative-args":     one(sister.EvalRelativeArgs{Name: "/a", Root: "/r"}),
-		"sister-readlink-args":          one(sister.ReadlinkArgs{Name: "/l"}),
-		"sister-umask-args":             one(sister.UmaskArgs{Mask: 0o22}),
-		"sister-write-file-args":        one(sister.WriteFileArgs{Filename: "/f", Data: []byte("x"), Perm: 0o600}),
+		"apptainer-mount-args":             one(apptainer.MountArgs{Source: "proc", Target: "/p", Filesystem: "proc", Mountflags: 1, Data: "d"}),
+		"apptainer-mkdir-args":             one(apptainer.MkdirArgs{Path: "/p", Perm: 0o700}),
+		"apptainer-loop-args":              one(apptainer.LoopArgs{Image: "/image.sif", Mode: 2, Info: info, MaxDevices: 8}),
+		"apptainer-access-args":            one(apptainer.AccessArgs{Path: "/p", Mode: 4}),
+		"apptainer-access-reply":           one(apptainer.AccessReply{Err: syscall.EACCES}),
+		"apptainer-open-send-fuse-fd-args": one(apptainer.OpenSendFuseFdArgs{Socket: 5}),
+		"apptainer-symlink-args":           one(apptainer.SymlinkArgs{Target: "a", Link: "b"}),
+		"apptainer-read-dir-args":          one(apptainer.ReadDirArgs{Dir: "/d"}),
+		"apptainer-chown-args":             one(apptainer.ChownArgs{Name: "/f", UID: 1000, GID: -1}),
+		"apptainer-eval-relative-args":     one(apptainer.EvalRelativeArgs{Name: "/a", Root: "/r"}),
+		"apptainer-readlink-args":          one(apptainer.ReadlinkArgs{Name: "/l"}),
+		"apptainer-unmount-args":           one(apptainer.UnmountArgs{Target: "/m", Unmountflags: 2}),
+		"apptainer-umask-args":             one(apptainer.UmaskArgs{Mask: 0o22}),
+		"apptainer-write-file-args":        one(apptainer.WriteFileArgs{Filename: "/f", Data: []byte("x"), Perm: 0o600}),
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"syscall"
 	"testing"
 
-	sister "github.com/pinion-runtime/pinion/go/internal/live/apptainer/rpc"
-	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
+	sister "github.com/pinion-runtime/pinion/go/internal/wire/apptainer/rpc"
+	args "github.com/pinion-runtime/pinion/go/internal/wire/rpc"
 )
 
 // serveApptainer starts a server for clients of Apptainer.

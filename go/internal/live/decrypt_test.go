@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"testing"
 
-	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
+	args "github.com/pinion-runtime/pinion/go/internal/wire/rpc"
 )
 
 const key = "a key that nobody may see"

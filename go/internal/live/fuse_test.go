@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"testing"
 
-	sister "github.com/pinion-runtime/pinion/go/internal/live/apptainer/rpc"
-	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
+	sister "github.com/pinion-runtime/pinion/go/internal/wire/apptainer/rpc"
+	args "github.com/pinion-runtime/pinion/go/internal/wire/rpc"
 )
 
 // receive takes one message's descriptors as Go clients do, without room for data.

@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"testing"
 
-	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
+	args "github.com/pinion-runtime/pinion/go/internal/wire/rpc"
 )
 
 // service is the name of the served engine.

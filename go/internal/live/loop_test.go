@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
-	sister "github.com/pinion-runtime/pinion/go/internal/live/apptainer/rpc"
-	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
+	sister "github.com/pinion-runtime/pinion/go/internal/wire/apptainer/rpc"
+	args "github.com/pinion-runtime/pinion/go/internal/wire/rpc"
+	"github.com/pinion-runtime/pinion/go/internal/wire/unix"
 )
 
 const (
@@ -75,7 +76,7 @@ func devicesOf(t *testing.T, path string) (found []string) {
 }
 
 func loopArgs(fd uintptr, shared bool) *args.LoopArgs {
-	info := args.LoopInfo64{Flags: autoclear | readOnly}
+	info := unix.LoopInfo64{Flags: autoclear | readOnly}
 	return &args.LoopArgs{ImageFd: fd, Mode: os.O_RDONLY, Info: info, MaxDevices: 1024, Shared: shared}
 }
 
@@ -186,7 +187,7 @@ func TestImagesThatCannotBeAttached(t *testing.T) {
 func TestApptainersImagesHavePaths(t *testing.T) {
 	image := imageOf(t, os.O_RDWR)
 	s := serveWith(t, []*os.File{image}, "--product", "apptainer")
-	info := args.LoopInfo64{Flags: autoclear}
+	info := unix.LoopInfo64{Flags: autoclear}
 	attach := func(path string) (number int) {
 		s.ok("LoopDevice", &sister.LoopArgs{Image: path, Mode: os.O_RDWR, Info: info, MaxDevices: 1024, Shared: true}, &number)
 		return number

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
+	args "github.com/pinion-runtime/pinion/go/internal/wire/rpc"
 )
 
 // mounted is the line of the server's mountinfo for a place, without its numbers, or "".

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
+	args "github.com/pinion-runtime/pinion/go/internal/wire/rpc"
 )
 
 const nvidia = "nvidia-container-cli"

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"testing"
 
-	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
+	args "github.com/pinion-runtime/pinion/go/internal/wire/rpc"
 )
 
 // programs is where the server looks for programs first. Tests mount a directory of their own there, in the server's mount

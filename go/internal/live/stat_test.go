@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
+	args "github.com/pinion-runtime/pinion/go/internal/wire/rpc"
 )
 
 // must ends the test for an error.

@@ -8,9 +8,14 @@ use pinion::gob::{Array, BigInt, ByteString, Bytes, Complex, Decoder, Encoder, L
 use pinion::gob_struct;
 use pinion::rpc::builtin::chdir::ChdirArgs;
 use pinion::rpc::builtin::chroot::ChrootArgs;
+use pinion::rpc::builtin::decrypt::DecryptArgs;
+use pinion::rpc::builtin::fuse_fd::SendFuseFdArgs;
 use pinion::rpc::builtin::hostname::HostnameArgs;
+use pinion::rpc::builtin::loop_device::LoopArgs;
 use pinion::rpc::builtin::mkdir::MkdirArgs;
 use pinion::rpc::builtin::mount::{MountArgs, MountErrorReply};
+use pinion::rpc::builtin::nvidia::NvCcliArgs;
+use pinion::rpc::builtin::stat::StatArgs;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -32,26 +37,6 @@ macro_rules! structs {
 
 structs! {
     Inner as "Inner" { a: i32 as "A", b: u8 as "B", }
-    LoopInfo64 as "LoopInfo64" {
-        device: u64 as "Device", inode: u64 as "Inode", rdevice: u64 as "Rdevice", offset: u64 as "Offset",
-        sizelimit: u64 as "Sizelimit", number: u32 as "Number", encrypt_type: u32 as "Encrypt_type",
-        encrypt_key_size: u32 as "Encrypt_key_size", flags: u32 as "Flags", file_name: Array<u8, 64> as "File_name",
-        crypt_name: Array<u8, 64> as "Crypt_name", encrypt_key: Array<u8, 32> as "Encrypt_key",
-        init: Array<u64, 2> as "Init",
-    }
-    LoopArgs as "LoopArgs" {
-        image_fd: u64 as "ImageFd" ("uintptr"), mode: i64 as "Mode" ("int"), info: LoopInfo64 as "Info",
-        max_devices: i64 as "MaxDevices" ("int"), shared: bool as "Shared",
-    }
-    StatArgs as "StatArgs" { path: ByteString as "Path", }
-    SendFuseFdArgs as "SendFuseFdArgs" { socket: i64 as "Socket" ("int"), fds: Vec<isize> as "Fds", }
-    DecryptArgs as "DecryptArgs" {
-        offset: u64 as "Offset", loopdev: ByteString as "Loopdev", key: Bytes as "Key",
-        master_pid: i64 as "MasterPid" ("int"),
-    }
-    NvCcliArgs as "NvCCLIArgs" {
-        flags: Vec<ByteString> as "Flags", root: ByteString as "RootFsPath", user_ns: bool as "UserNS",
-    }
     StatReply as "StatReply" { info: Option<Any> as "Fi" ("fs.FileInfo"), error: Option<Any> as "Err" ("error"), }
     Every as "Every" {
         b: bool as "Bool", i8: i8 as "Int8", i16: i16 as "Int16", i32: i32 as "Int32", i64: i64 as "Int64",

@@ -6,65 +6,28 @@ use std::fmt::Debug;
 
 use pinion::gob::{Array, BigInt, ByteString, Bytes, Complex, Decoder, Encoder, Limits, Time, Typed};
 use pinion::gob_struct;
+use pinion::rpc::builtin::apptainer::{
+    access::AccessArgs, chown::ChownArgs, eval_relative::EvalRelativeArgs, mkdir::MkdirArgs as PlainMkdirArgs,
+    mount::MountArgs as PlainMountArgs, read_dir::ReadDirArgs, readlink::ReadlinkArgs, symlink::SymlinkArgs,
+    umask::UmaskArgs, unmount::UnmountArgs, write_file::WriteFileArgs,
+};
 use pinion::rpc::builtin::chdir::ChdirArgs;
 use pinion::rpc::builtin::chroot::ChrootArgs;
+use pinion::rpc::builtin::decrypt::DecryptArgs;
+use pinion::rpc::builtin::fuse_fd::{OpenSendFuseFdArgs, SendFuseFdArgs};
 use pinion::rpc::builtin::hostname::HostnameArgs;
+use pinion::rpc::builtin::loop_device::{LoopArgs, LoopInfo, LoopPathArgs};
 use pinion::rpc::builtin::mkdir::MkdirArgs;
 use pinion::rpc::builtin::mount::{MountArgs, MountErrorReply};
+use pinion::rpc::builtin::nvidia::NvCcliArgs;
+use pinion::rpc::builtin::stat::StatArgs;
 use pinion::rpc::wire::{Request, Response};
 use serde::{Serialize, de::DeserializeOwned};
 
-macro_rules! structs {
-    ($($name:ident as $go:literal { $($field:ident: $ty:ty as $field_go:literal $(($local:literal))?,)* })*) => {
-        $(gob_struct! {
-            pub struct $name as $go {
-                $(pub $field: $ty as $field_go $(($local))?,)*
-            }
-        })*
-    };
-}
-
-structs! {
-    Inner as "Inner" { a: i32 as "A", b: u8 as "B", }
-    LoopInfo64 as "LoopInfo64" {
-        device: u64 as "Device", inode: u64 as "Inode", rdevice: u64 as "Rdevice", offset: u64 as "Offset",
-        sizelimit: u64 as "Sizelimit", number: u32 as "Number", encrypt_type: u32 as "Encrypt_type",
-        encrypt_key_size: u32 as "Encrypt_key_size", flags: u32 as "Flags", file_name: Array<u8, 64> as "File_name",
-        crypt_name: Array<u8, 64> as "Crypt_name", encrypt_key: Array<u8, 32> as "Encrypt_key",
-        init: Array<u64, 2> as "Init",
-    }
-    LoopArgs as "LoopArgs" {
-        image_fd: u64 as "ImageFd" ("uintptr"), mode: i64 as "Mode" ("int"), info: LoopInfo64 as "Info",
-        max_devices: i64 as "MaxDevices" ("int"), shared: bool as "Shared",
-    }
-    StatArgs as "StatArgs" { path: ByteString as "Path", }
-    SendFuseFdArgs as "SendFuseFdArgs" { socket: i64 as "Socket" ("int"), fds: Vec<isize> as "Fds", }
-    DecryptArgs as "DecryptArgs" {
-        offset: u64 as "Offset", loopdev: ByteString as "Loopdev", key: Bytes as "Key",
-        master_pid: i64 as "MasterPid" ("int"),
-    }
-    NvCcliArgs as "NvCCLIArgs" {
-        flags: Vec<ByteString> as "Flags", root: ByteString as "RootFsPath", user_ns: bool as "UserNS",
-    }
-    SisterMountArgs as "MountArgs" {
-        source: ByteString as "Source", target: ByteString as "Target", filesystem: ByteString as "Filesystem",
-        flags: u64 as "Mountflags" ("uintptr"), data: ByteString as "Data",
-    }
-    SisterMkdirArgs as "MkdirArgs" { path: ByteString as "Path", perm: u32 as "Perm" ("fs.FileMode"), }
-    SisterLoopArgs as "LoopArgs" {
-        image: ByteString as "Image", mode: i64 as "Mode" ("int"), info: LoopInfo64 as "Info",
-        max_devices: i64 as "MaxDevices" ("int"), shared: bool as "Shared",
-    }
-    AccessArgs as "AccessArgs" { path: ByteString as "Path", mode: u32 as "Mode", }
-    OpenSendFuseFdArgs as "OpenSendFuseFdArgs" { socket: i64 as "Socket" ("int"), }
-    SymlinkArgs as "SymlinkArgs" { old: ByteString as "Old", new: ByteString as "New", }
-    ReadDirArgs as "ReadDirArgs" { dir: ByteString as "Dir", }
-    ChownArgs as "ChownArgs" { name: ByteString as "Name", uid: i64 as "UID" ("int"), gid: i64 as "GID" ("int"), }
-    EvalRelativeArgs as "EvalRelativeArgs" { name: ByteString as "Name", root: ByteString as "Root", }
-    ReadlinkArgs as "ReadlinkArgs" { name: ByteString as "Name", }
-    UmaskArgs as "UmaskArgs" { mask: i64 as "Mask" ("int"), }
-    WriteFileArgs as "WriteFileArgs" {
-        filename: ByteString as "Filename", data: Bytes as "Data", perm: u32 as "Perm" ("fs.FileMode"),
+gob_struct! {
+    pub struct Inner as "Inner" {
+        pub a: i32 as "A",
+        pub b: u8 as "B",
     }
 }
 
@@ -81,7 +44,7 @@ fn one<T: Typed + Serialize + DeserializeOwned + PartialEq + Debug>(check: Check
 pub fn every_sample(check: Check<'_>) {
     kinds(check);
     arguments(check);
-    sisters(check);
+    apptainer(check);
 }
 
 fn kinds(check: Check<'_>) {
@@ -122,11 +85,11 @@ fn kinds(check: Check<'_>) {
     check("stream", bytes, &|_| true);
 }
 
-fn loop_info() -> LoopInfo64 {
+fn loop_info() -> LoopInfo {
     let mut file_name = Array([0; 64]);
     file_name.0[..10].copy_from_slice(b"/image.sif");
-    let (offset, sizelimit, init) = (4096, 1 << 40, Array([0, 7]));
-    LoopInfo64 { offset, sizelimit, flags: 5, number: 3, init, file_name, ..LoopInfo64::default() }
+    let (offset, size_limit, init) = (4096, 1 << 40, [0, 7]);
+    LoopInfo { offset, size_limit, flags: 5, number: 3, init, file_name, ..LoopInfo::default() }
 }
 
 fn arguments(check: Check<'_>) {
@@ -152,29 +115,30 @@ fn arguments(check: Check<'_>) {
     one(check, "chdir-args", ChdirArgs { dir: "/work".into() });
     one(check, "stat-args", StatArgs { path: "/etc".into() });
     one(check, "send-fuse-fd-args", SendFuseFdArgs { socket: 5, fds: vec![6, 7] });
-    let loopdev = "/dev/loop3".into();
-    one(check, "decrypt-args", DecryptArgs { offset: 4096, loopdev, key: Bytes(vec![1, 2]), master_pid: 77 });
-    let flags = vec!["--a".into(), "-b".into()];
-    one(check, "nvccli-args", NvCcliArgs { flags, root: "/r".into(), user_ns: true });
+    let device = "/dev/loop3".into();
+    one(check, "decrypt-args", DecryptArgs { offset: 4096, device, key: Bytes(vec![1, 2]), master: 77 });
+    let variables = vec!["NVIDIA_A=a".into(), "NVIDIA_B=".into()];
+    one(check, "nvccli-args", NvCcliArgs { variables, root: "/r".into(), user_namespace: true });
 }
 
-fn sisters(check: Check<'_>) {
+fn apptainer(check: Check<'_>) {
     let (source, target, filesystem) = ("proc".into(), "/p".into(), "proc".into());
-    one(check, "sister-mount-args", SisterMountArgs { source, target, filesystem, flags: 1, data: "d".into() });
-    one(check, "sister-mkdir-args", SisterMkdirArgs { path: "/p".into(), perm: 0o700 });
+    one(check, "apptainer-mount-args", PlainMountArgs { source, target, filesystem, flags: 1, data: "d".into() });
+    one(check, "apptainer-mkdir-args", PlainMkdirArgs { path: "/p".into(), perm: 0o700 });
     let image = "/image.sif".into();
-    let args = SisterLoopArgs { image, mode: 2, info: loop_info(), max_devices: 8, shared: false };
-    one(check, "sister-loop-args", args);
-    one(check, "sister-access-args", AccessArgs { path: "/p".into(), mode: 4 });
-    one(check, "sister-open-send-fuse-fd-args", OpenSendFuseFdArgs { socket: 5 });
-    one(check, "sister-symlink-args", SymlinkArgs { old: "a".into(), new: "b".into() });
-    one(check, "sister-read-dir-args", ReadDirArgs { dir: "/d".into() });
-    one(check, "sister-chown-args", ChownArgs { name: "/f".into(), uid: 1000, gid: -1 });
-    one(check, "sister-eval-relative-args", EvalRelativeArgs { name: "/a".into(), root: "/r".into() });
-    one(check, "sister-readlink-args", ReadlinkArgs { name: "/l".into() });
-    one(check, "sister-umask-args", UmaskArgs { mask: 0o22 });
+    let args = LoopPathArgs { image, mode: 2, info: loop_info(), max_devices: 8, shared: false };
+    one(check, "apptainer-loop-args", args);
+    one(check, "apptainer-access-args", AccessArgs { path: "/p".into(), mode: 4 });
+    one(check, "apptainer-open-send-fuse-fd-args", OpenSendFuseFdArgs { socket: 5 });
+    one(check, "apptainer-symlink-args", SymlinkArgs { target: "a".into(), link: "b".into() });
+    one(check, "apptainer-read-dir-args", ReadDirArgs { dir: "/d".into() });
+    one(check, "apptainer-chown-args", ChownArgs { name: "/f".into(), uid: 1000, gid: -1 });
+    one(check, "apptainer-eval-relative-args", EvalRelativeArgs { name: "/a".into(), root: "/r".into() });
+    one(check, "apptainer-readlink-args", ReadlinkArgs { name: "/l".into() });
+    one(check, "apptainer-unmount-args", UnmountArgs { target: "/m".into(), flags: 2 });
+    one(check, "apptainer-umask-args", UmaskArgs { mask: 0o22 });
     let data = Bytes(b"x".to_vec());
-    one(check, "sister-write-file-args", WriteFileArgs { filename: "/f".into(), data, perm: 0o600 });
+    one(check, "apptainer-write-file-args", WriteFileArgs { filename: "/f".into(), data, perm: 0o600 });
 }
 
 #[test]

@@ -11,6 +11,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/pinion-runtime/pinion/go/internal/wire/unix"
 )
 
 type MountArgs struct {
@@ -24,7 +26,7 @@ type MountArgs struct {
 
 type MountErrorReply struct {
 	Message      string
-	Errno        syscall.Errno
+	Errno        uint
 	IsNotExist   bool
 	IsPermission bool
 }
@@ -40,27 +42,10 @@ type ChrootArgs struct {
 	Method string
 }
 
-// LoopInfo64 has the layout of the kernel's struct loop_info64.
-type LoopInfo64 struct {
-	Device           uint64
-	Inode            uint64
-	Rdevice          uint64
-	Offset           uint64
-	Sizelimit        uint64
-	Number           uint32
-	Encrypt_type     uint32
-	Encrypt_key_size uint32
-	Flags            uint32
-	File_name        [64]uint8
-	Crypt_name       [64]uint8
-	Encrypt_key      [32]uint8
-	Init             [2]uint64
-}
-
 type LoopArgs struct {
 	ImageFd    uintptr
 	Mode       int
-	Info       LoopInfo64
+	Info       unix.LoopInfo64
 	MaxDevices int
 	Shared     bool
 }

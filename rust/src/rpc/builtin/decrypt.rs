@@ -27,7 +27,7 @@ gob_struct! {
         /// The key, at most as many bytes as a pipe takes, usually 65,536.
         pub key: Bytes as "Key",
         /// A process in the host's IPC namespace, by its pid in /proc; 0 or less where the server is in that one itself.
-        pub master: i64 as "MasterPid",
+        pub master: i64 as "MasterPid" ("int"),
     }
 }
 

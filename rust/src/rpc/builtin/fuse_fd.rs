@@ -21,9 +21,9 @@ gob_struct! {
     /// The arguments of SendFuseFd.
     pub struct SendFuseFdArgs as "SendFuseFdArgs" {
         /// A connected Unix socket of the server.
-        pub socket: i64 as "Socket",
+        pub socket: i64 as "Socket" ("int"),
         /// Descriptors of the server, at most 252.
-        pub fds: Vec<i64> as "Fds",
+        pub fds: Vec<i64> as "Fds" ("[]int"),
     }
 }
 
@@ -31,7 +31,7 @@ gob_struct! {
     /// The argument of OpenSendFuseFd.
     pub struct OpenSendFuseFdArgs as "OpenSendFuseFdArgs" {
         /// A connected Unix socket of the server.
-        pub socket: i64 as "Socket",
+        pub socket: i64 as "Socket" ("int"),
     }
 }
 

@@ -59,13 +59,13 @@ gob_struct! {
     /// The arguments of LoopDevice.
     pub struct LoopArgs as "LoopArgs" {
         /// The image: a descriptor of the server, which stays open and the client's.
-        pub image_fd: u64 as "ImageFd",
+        pub image_fd: u64 as "ImageFd" ("uintptr"),
         /// `O_RDONLY` or `O_RDWR`: how the device is opened.
-        pub mode: i64 as "Mode",
+        pub mode: i64 as "Mode" ("int"),
         /// Offset, limit and flags.
-        pub info: LoopInfo as "Info",
+        pub info: LoopInfo as "Info" ("unix.LoopInfo64"),
         /// The device's number is below it.
-        pub max_devices: i64 as "MaxDevices",
+        pub max_devices: i64 as "MaxDevices" ("int"),
         /// Whether a device that serves the same part of the image already will do.
         pub shared: bool as "Shared",
     }
@@ -78,11 +78,11 @@ gob_struct! {
         /// [`LoopArgs::image_fd`].
         pub image: ByteString as "Image",
         /// `O_RDONLY` or `O_RDWR`.
-        pub mode: i64 as "Mode",
+        pub mode: i64 as "Mode" ("int"),
         /// Offset, limit and flags.
-        pub info: LoopInfo as "Info",
+        pub info: LoopInfo as "Info" ("unix.LoopInfo64"),
         /// The device's number is below it.
-        pub max_devices: i64 as "MaxDevices",
+        pub max_devices: i64 as "MaxDevices" ("int"),
         /// Whether a device that serves the same part of the image already will do.
         pub shared: bool as "Shared",
     }

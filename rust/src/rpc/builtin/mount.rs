@@ -41,7 +41,7 @@ gob_struct! {
         /// What was tried, on what, and why it failed.
         pub message: ByteString as "Message",
         /// The errno of the call that failed.
-        pub errno: u64 as "Errno" ("syscall.Errno"),
+        pub errno: u64 as "Errno" ("uint"),
         /// Whether something was not there.
         pub is_not_exist: bool as "IsNotExist",
         /// Whether a right was lacking.

@@ -16,9 +16,9 @@ gob_struct! {
         /// The file.
         pub name: ByteString as "Name",
         /// The user's id; -1 keeps it.
-        pub uid: i64 as "UID",
+        pub uid: i64 as "UID" ("int"),
         /// The group's id; -1 keeps it.
-        pub gid: i64 as "GID",
+        pub gid: i64 as "GID" ("int"),
     }
 }
 

@@ -16,7 +16,7 @@ gob_struct! {
         /// The directory to make.
         pub path: ByteString as "Path",
         /// Go's `FileMode`: permission bits and sticky; the kernel lets no other be set here.
-        pub perm: u32 as "Perm",
+        pub perm: u32 as "Perm" ("fs.FileMode"),
     }
 }
 

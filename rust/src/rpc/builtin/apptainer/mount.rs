@@ -20,7 +20,7 @@ gob_struct! {
         /// The file system's type.
         pub filesystem: ByteString as "Filesystem",
         /// The flags.
-        pub flags: u64 as "Mountflags",
+        pub flags: u64 as "Mountflags" ("uintptr"),
         /// The file system's options, or empty.
         pub data: ByteString as "Data",
     }

@@ -13,7 +13,7 @@ gob_struct! {
     /// The argument of Umask.
     pub struct UmaskArgs as "UmaskArgs" {
         /// The permission bits to hold back, at most 0777; others do not count.
-        pub mask: i64 as "Mask",
+        pub mask: i64 as "Mask" ("int"),
     }
 }
 

@@ -16,7 +16,7 @@ gob_struct! {
         /// Where the mount is.
         pub target: ByteString as "Target",
         /// The flags of umount2(2).
-        pub flags: i64 as "Unmountflags",
+        pub flags: i64 as "Unmountflags" ("int"),
     }
 }
 

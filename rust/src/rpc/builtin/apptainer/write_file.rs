@@ -20,7 +20,7 @@ gob_struct! {
         /// Its content.
         pub data: Bytes as "Data",
         /// Go's `FileMode`: permission bits, setuid, setgid and sticky, of which the umask takes its part.
-        pub perm: u32 as "Perm",
+        pub perm: u32 as "Perm" ("fs.FileMode"),
     }
 }
 

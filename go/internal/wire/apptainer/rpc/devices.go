@@ -2,13 +2,13 @@
 
 package rpc
 
-import args "github.com/pinion-runtime/pinion/go/internal/live/rpc"
+import "github.com/pinion-runtime/pinion/go/internal/wire/unix"
 
 // LoopArgs is the argument of LoopDevice.
 type LoopArgs struct {
 	Image      string
 	Mode       int
-	Info       args.LoopInfo64
+	Info       unix.LoopInfo64
 	MaxDevices int
 	Shared     bool
 }

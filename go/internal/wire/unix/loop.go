@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 
-package rpc
+// Package unix has what the RPC methods take from golang.org/x/sys/unix.
+package unix
 
-// LoopInfo64 is loop_info64 as golang.org/x/sys/unix declares it.
+// LoopInfo64 is loop_info64.
 type LoopInfo64 struct {
 	Device           uint64
 	Inode            uint64
@@ -17,19 +18,4 @@ type LoopInfo64 struct {
 	Crypt_name       [64]uint8
 	Encrypt_key      [32]uint8
 	Init             [2]uint64
-}
-
-// LoopArgs is the argument of LoopDevice.
-type LoopArgs struct {
-	ImageFd    uintptr
-	Mode       int
-	Info       LoopInfo64
-	MaxDevices int
-	Shared     bool
-}
-
-// SendFuseFdArgs is the argument of SendFuseFd.
-type SendFuseFdArgs struct {
-	Socket int
-	Fds    []int
 }
