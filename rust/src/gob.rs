@@ -10,6 +10,7 @@
 //! not sent; pointers are flattened. Structures to be decoded therefore need `#[serde(default)]`, which
 //! [`gob_struct!`](crate::gob_struct) adds.
 
+mod announce;
 pub mod big_int;
 pub mod bytes;
 mod compile;

@@ -8,7 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 
 use super::number::Reader;
-use super::schema::{Kind, Ref, Type};
+use super::schema::{self, Kind, Ref, Type};
 use super::serde::Typed;
 
 /// A Go `[]byte`.
@@ -121,6 +121,36 @@ impl Serialize for Complex {
 impl<'de> Deserialize<'de> for Complex {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         <(f64, f64)>::deserialize(deserializer).map(|(real, imaginary)| Complex(real, imaginary))
+    }
+}
+
+impl Typed for Bytes {
+    fn gob_type() -> &'static Type {
+        &schema::BYTES
+    }
+
+    fn go_name() -> Cow<'static, str> {
+        Cow::Borrowed("[]uint8")
+    }
+}
+
+impl Typed for Complex {
+    fn gob_type() -> &'static Type {
+        &schema::COMPLEX
+    }
+
+    fn go_name() -> Cow<'static, str> {
+        Cow::Borrowed("complex128")
+    }
+}
+
+impl<T: Typed, const N: usize> Typed for [T; N] {
+    fn gob_type() -> &'static Type {
+        Array::<T, N>::gob_type()
+    }
+
+    fn go_name() -> Cow<'static, str> {
+        Array::<T, N>::go_name()
     }
 }
 

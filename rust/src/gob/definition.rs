@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::limits::Limits;
+use super::number::{put_counted, put_int, put_uint, set_count};
 use super::schema::{Field, Id, Kind, Marshaler, Ref, Type};
 use super::string::ByteString;
 use super::{Error, Result};
@@ -101,36 +102,84 @@ gob_struct! {
     }
 }
 
-impl WireType {
-    /// The definition of `ty` under the number `id`; its components must be numbered already.
-    pub fn of(id: Id, ty: &Type) -> Result<WireType> {
-        let common = CommonType { name: ByteString::from(&*ty.name), id };
-        let number = |component: Ref| match component {
-            Ref::Id(id) => Ok(id),
-            Ref::Static(ty) => ty().kind.builtin_id().ok_or_else(Error::unknown_type),
-        };
-        let mut wire = WireType::default();
-        match &ty.kind {
-            Kind::Array { elem, len } => {
-                let len = i64::try_from(*len).map_err(|_| Error::data("gob: array too long"))?;
-                wire.array = Some(ArrayType { common, elem: number(*elem)?, len });
+/// Appends the message that defines `ty` under the number `id`; its components must be numbered already.
+pub fn put_definition(out: &mut Vec<u8>, id: Id, ty: &Type) -> Result<()> {
+    // The number of the field in WireType that says what it is, from 1 on.
+    let field = match &ty.kind {
+        Kind::Array { .. } => 1,
+        Kind::Slice { .. } => 2,
+        Kind::Struct(_) => 3,
+        Kind::Map { .. } => 4,
+        Kind::Opaque(Marshaler::Gob) => 5,
+        Kind::Opaque(Marshaler::Binary) => 6,
+        Kind::Opaque(Marshaler::Text) => 7,
+        _ => return Err(Error::data("gob: a built-in type has no definition")),
+    };
+    let start = out.len();
+    // In place of the count.
+    out.push(0);
+    put_int(out, -i64::from(id));
+    out.extend_from_slice(&[field, NEXT]);
+    put_named(out, &ty.name, id);
+    match &ty.kind {
+        Kind::Array { elem, len } => {
+            put_component(out, *elem)?;
+            if *len > 0 {
+                out.push(NEXT);
+                put_int(out, i64::try_from(*len).map_err(|_| Error::data("gob: array too long"))?);
             }
-            Kind::Slice { elem } => wire.slice = Some(SliceType { common, elem: number(*elem)? }),
-            Kind::Map { key, elem } => wire.map = Some(MapType { common, key: number(*key)?, elem: number(*elem)? }),
-            Kind::Struct(fields) => {
-                let field =
-                    |field: &Field| Ok(FieldType { name: ByteString::from(&*field.name), id: number(field.ty)? });
-                let fields = fields.iter().map(field).collect::<Result<_>>()?;
-                wire.structure = Some(StructType { common, fields });
-            }
-            Kind::Opaque(Marshaler::Gob) => wire.gob = Some(OpaqueType { common }),
-            Kind::Opaque(Marshaler::Binary) => wire.binary = Some(OpaqueType { common }),
-            Kind::Opaque(Marshaler::Text) => wire.text = Some(OpaqueType { common }),
-            _ => return Err(Error::data("gob: a built-in type has no definition")),
         }
-        Ok(wire)
+        Kind::Slice { elem } => put_component(out, *elem)?,
+        Kind::Map { key, elem } => {
+            put_component(out, *key)?;
+            put_component(out, *elem)?;
+        }
+        Kind::Struct(fields) if !fields.is_empty() => {
+            out.push(NEXT);
+            put_uint(out, fields.len() as u64);
+            for field in fields.iter() {
+                put_named(out, &field.name, number(field.ty)?);
+            }
+        }
+        _ => {}
     }
+    out.extend_from_slice(&[END, END]);
+    set_count(out, start);
+    Ok(())
+}
 
+/// The field after the one before.
+const NEXT: u8 = 1;
+/// The end of a struct.
+const END: u8 = 0;
+
+/// A struct of a name, which is left out if it is empty, and a number: what both a type and a field are.
+fn put_named(out: &mut Vec<u8>, name: &str, id: Id) {
+    if name.is_empty() {
+        out.push(2 * NEXT);
+    } else {
+        out.push(NEXT);
+        put_counted(out, name.as_bytes());
+        out.push(NEXT);
+    }
+    put_int(out, id.into());
+    out.push(END);
+}
+
+fn put_component(out: &mut Vec<u8>, component: Ref) -> Result<()> {
+    out.push(NEXT);
+    put_int(out, number(component)?.into());
+    Ok(())
+}
+
+fn number(component: Ref) -> Result<Id> {
+    match component {
+        Ref::Id(id) => Ok(id),
+        Ref::Static(ty) => ty().kind.builtin_id().ok_or_else(Error::unknown_type),
+    }
+}
+
+impl WireType {
     /// The type that a peer defined.
     pub fn into_type(self, limits: &Limits) -> Result<Type> {
         // Go names a field's type that has no name by its whole text, however long; and takes any bytes.

@@ -3,10 +3,10 @@
 //!
 //! | Go | Rust |
 //! | --- | --- |
-//! | bool, integers, floats, complex | the same, [`Complex`] |
+//! | bool, integers, floats, complex | the same, [`Complex`](super::Complex) |
 //! | string | [`ByteString`], `String` |
-//! | []byte | [`Bytes`], `Vec<u8>` |
-//! | \[N\]T, []T, map | `[T; N]` up to 32 and [`Array`], `Vec`, `BTreeMap` and `HashMap` |
+//! | []byte | [`Bytes`](super::Bytes), `Vec<u8>` |
+//! | \[N\]T, []T, map | `[T; N]` up to 32 and [`Array`](super::Array), `Vec`, `BTreeMap` and `HashMap` |
 //! | struct | [`gob_struct!`](crate::gob_struct) |
 //! | pointer | `Option`, `Box`, or the value itself |
 //! | interface | an enum of newtype variants renamed to the registered names, `Option` of it for nil |
@@ -17,7 +17,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer};
 
-use super::bytes::{Array, Bytes, Complex};
 use super::schema::{self, Kind, Ref, Type};
 use super::string::ByteString;
 
@@ -58,9 +57,7 @@ typed! {
     INT: i8 = "int8", i16 = "int16", i32 = "int32", i64 = "int64", isize = "int";
     UINT: u16 = "uint16", u32 = "uint32", u64 = "uint64", usize = "uint";
     FLOAT: f32 = "float32", f64 = "float64";
-    COMPLEX: Complex = "complex128";
     STRING: String = "string", str = "string", ByteString = "string";
-    BYTES: Bytes = "[]uint8";
 }
 
 impl Typed for u8 {
@@ -97,16 +94,6 @@ impl<T: Typed> Typed for Vec<T> {
 
     fn go_name() -> Cow<'static, str> {
         format!("[]{}", T::go_name()).into()
-    }
-}
-
-impl<T: Typed, const N: usize> Typed for [T; N] {
-    fn gob_type() -> &'static Type {
-        Array::<T, N>::gob_type()
-    }
-
-    fn go_name() -> Cow<'static, str> {
-        Array::<T, N>::go_name()
     }
 }
 

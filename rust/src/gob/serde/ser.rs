@@ -7,8 +7,8 @@ use std::fmt::Display;
 
 use serde::ser::{self, Serialize};
 
+use crate::gob::announce::Announcer;
 use crate::gob::bytes::{Complex, from_base64};
-use crate::gob::encode::Announcer;
 use crate::gob::number::{put_counted, put_float, put_int, put_uint, set_count};
 use crate::gob::schema::{self, Handle, Kind, Type, Types};
 use crate::gob::{Error, Result};
