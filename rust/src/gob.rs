@@ -17,6 +17,8 @@ mod compile;
 pub mod decode;
 mod definition;
 pub mod encode;
+mod gather;
+mod known;
 pub mod limits;
 pub(crate) mod messages;
 pub mod names;

@@ -13,14 +13,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::compile::check;
-use super::definition::WireType;
+use super::gather::Gatherer;
+use super::known::Known;
 use super::limits::Limits;
 use super::messages::{Input, empty, unexpected};
-use super::number::{Reader, put_int, set_count};
-use super::schema::{Handle, Id, Kind, Ref, Type, Types};
+use super::number::Reader;
+use super::schema::{Id, Types};
 use super::serde::Typed;
 use super::serde::de::{ValueReader, read_value};
-use super::serde::walk::{Scope, next_field, singleton};
+use super::serde::walk::{Scope, singleton};
 use super::value::{Dynamic, ValueParser};
 use super::{Error, Names, Result};
 
@@ -226,176 +227,5 @@ impl<'a> Raw<'a> {
 
     fn scope(&self) -> Scope<'a> {
         Scope { types: self.types, names: self.names, limits: self.limits }
-    }
-}
-
-/// What the stream has defined so far.
-#[derive(Default)]
-struct Known {
-    types: Arc<Types>,
-    /// Bytes of all definitions.
-    spent: usize,
-    /// Types of values so far, and whether they may hold interfaces.
-    seen: Vec<(Id, bool)>,
-}
-
-impl Known {
-    /// Whether values of the type may span messages. An error if a type is not defined that it is made of, even where
-    /// the value at hand would not need it: as in Go.
-    fn holds_interface(&mut self, id: Id) -> Result<bool> {
-        if let Some((_, known)) = self.seen.iter().find(|(seen, _)| *seen == id) {
-            return Ok(*known);
-        }
-        let holds_interface = self.types.holds_interface(id)?;
-        self.seen.push((id, holds_interface));
-        Ok(holds_interface)
-    }
-
-    /// Takes in the definition of the type `-id` at the cursor.
-    fn define(&mut self, limits: &Limits, id: i64, reader: &mut Reader<'_>) -> Result<()> {
-        let id = id.checked_neg().and_then(|id| Id::try_from(id).ok()).ok_or_else(Error::unknown_type)?;
-        // A definition nests a few levels by its nature, whatever values are allowed to.
-        let (builtin, names, nature) = (Types::default(), Names::default(), Limits::default());
-        let scope = Scope { types: &builtin, names: &names, limits: &nature };
-        let mut definition =
-            Reader::new(&reader.rest()[..reader.left().min(limits.definition_bytes.saturating_sub(self.spent))]);
-        let there = definition.left();
-        let wire = WireType::deserialize(ValueReader::new(scope, WireType::gob_type(), &mut definition))?;
-        let used = there - definition.left();
-        reader.skip(used);
-        self.spent += used;
-        if self.types.len() >= limits.definitions || self.spent >= limits.definition_bytes {
-            return Err(Error::data("gob: too many or too large type definitions"));
-        }
-        Arc::make_mut(&mut self.types).define(id, wire.into_type(limits)?)
-    }
-}
-
-/// Copies a value that may span messages.
-struct Gatherer<'d, R> {
-    input: &'d mut Input<R>,
-    known: &'d mut Known,
-    limits: &'d Limits,
-    out: &'d mut Vec<u8>,
-    /// What is left of the present message in the input.
-    start: usize,
-    end: usize,
-}
-
-impl<R: Read> Gatherer<'_, R> {
-    /// Reads at the cursor, and copies what was read if asked to.
-    fn read<T>(&mut self, copy: bool, read: impl FnOnce(&mut Reader<'_>) -> Result<T>) -> Result<T> {
-        let bytes = &self.input.bytes[self.start..self.end];
-        let mut reader = Reader::new(bytes);
-        let result = read(&mut reader)?;
-        let used = bytes.len() - reader.left();
-        self.start += used;
-        if copy {
-            if self.out.len() + used > self.limits.value {
-                return Err(Error::data(format!("gob: a value is beyond the limit of {} bytes", self.limits.value)));
-            }
-            self.out.extend_from_slice(&bytes[..used]);
-        }
-        Ok(result)
-    }
-
-    /// A value at the start of a message or of an interface value.
-    fn top(&mut self, ty: &Type, depth: u32) -> Result<()> {
-        self.read(true, |reader| singleton(ty, reader))?;
-        self.value(ty, depth)
-    }
-
-    fn component(&self, component: Ref) -> Result<Handle> {
-        self.known.types.resolve_handle(component)
-    }
-
-    fn value(&mut self, ty: &Type, depth: u32) -> Result<()> {
-        if depth >= self.limits.depth {
-            return Err(Error::data("gob: invalid nesting depth"));
-        }
-        let depth = depth + 1;
-        match &ty.kind {
-            Kind::Bool | Kind::Int | Kind::Uint | Kind::Float => self.read(true, |reader| reader.uint().map(drop)),
-            Kind::Complex => self.read(true, |reader| super::bytes::complex(reader).map(drop)),
-            Kind::Bytes | Kind::String | Kind::Opaque(_) => self.read(true, |reader| reader.counted("data").map(drop)),
-            // The rest of a list may follow in later messages, so its count cannot be held against this one.
-            Kind::Array { elem, .. } | Kind::Slice { elem } => {
-                let elem = self.component(*elem)?;
-                let count = self.read(true, |reader| reader.uint())?;
-                (0..count).try_for_each(|_| self.element(&elem, depth))
-            }
-            Kind::Map { key, elem } => {
-                let (key, elem) = (self.component(*key)?, self.component(*elem)?);
-                let count = self.read(true, |reader| reader.uint())?;
-                (0..count).try_for_each(|_| {
-                    self.element(&key, depth)?;
-                    self.element(&elem, depth)
-                })
-            }
-            Kind::Struct(fields) => {
-                let mut next = 0;
-                loop {
-                    // A struct may end with its message; inside a longer value it then needs its terminator.
-                    if self.start == self.end {
-                        self.out.push(0);
-                        return Ok(());
-                    }
-                    let Some(field) = self.read(true, |reader| next_field(reader, fields, &mut next))? else {
-                        return Ok(());
-                    };
-                    let ty = self.component(field.ty)?;
-                    self.value(&ty, depth)?;
-                }
-            }
-            Kind::Interface => self.interface(depth),
-        }
-    }
-
-    fn element(&mut self, ty: &Type, depth: u32) -> Result<()> {
-        if self.start == self.end {
-            return Err(Error::data("gob: decoding array or slice: length exceeds input size"));
-        }
-        self.value(ty, depth)
-    }
-
-    fn interface(&mut self, depth: u32) -> Result<()> {
-        let limit = self.limits.name;
-        let named = self.read(true, |reader| match reader.counted("type name")?.len() {
-            len if len > limit => Err(Error::data(format!("gob: name too long ({len} bytes)"))),
-            len => Ok(len > 0),
-        })?;
-        if !named {
-            return Ok(());
-        }
-        let id = self.concrete()?;
-        self.known.holds_interface(id)?;
-        put_int(self.out, id.into());
-        self.read(false, |reader| reader.uint())?;
-        let place = self.out.len();
-        self.out.push(0);
-        let ty = self.known.types.handle(id)?;
-        self.top(&ty, depth)?;
-        set_count(self.out, place);
-        Ok(())
-    }
-
-    /// The type id of an interface value, after the definitions that come first, here or in messages of their own.
-    fn concrete(&mut self) -> Result<Id> {
-        loop {
-            if self.start == self.end {
-                (self.start, self.end) = self.input.message(self.limits.message).map_err(unexpected)?;
-            }
-            let id = self.read(false, |reader| reader.int())?;
-            if id >= 0 {
-                return Id::try_from(id).map_err(|_| Error::unknown_type());
-            }
-            let mut reader = Reader::new(&self.input.bytes[self.start..self.end]);
-            self.known.define(self.limits, id, &mut reader)?;
-            self.start = self.end - reader.left();
-            if self.start < self.end {
-                // What follows is counted like a message; its count says nothing that is needed.
-                self.read(false, |reader| reader.uint())?;
-            }
-        }
     }
 }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::mappings;
 use super::methods::furniture::Item;
-use super::methods::mounts::{IdMaps, Mount};
+use super::methods::id_map::IdMaps;
+use super::methods::mounts::Mount;
 use super::methods::{Cover, Enter, Furnish, Mounts, OpenRoot, SetDomainname};
 use super::options::{IdMap, MountOptions};
 use super::process::no_nul;

@@ -4,7 +4,7 @@
 
 pub mod calls;
 pub mod furniture;
-mod id_map;
+pub mod id_map;
 pub mod mounts;
 pub mod served;
 mod tmp_copy_up;

@@ -7,14 +7,24 @@ use std::os::fd::{AsFd, IntoRawFd, OwnedFd, RawFd};
 use nix::fcntl::OFlag;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
+use serde::{Deserialize, Serialize};
 
-use super::mounts::IdMaps;
 use crate::config::settings::IdMapping;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::process::{Cloned, clone, exit};
 use crate::ffi::sys::{event, inherited};
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+
+/// The id maps of one mount.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdMaps {
+    /// For user ids.
+    pub uids: Vec<IdMapping>,
+    /// For group ids.
+    pub gids: Vec<IdMapping>,
+}
 
 /// A user namespace with these maps; without maps the one of the container.
 pub fn user_namespace(maps: Option<&IdMaps>) -> Result<OwnedFd> {

@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use rustix::fs::{CWD, FileType};
 use serde::{Deserialize, Serialize};
 
+use super::id_map::IdMaps;
 use super::{id_map, tmp_copy_up, tree};
-use crate::config::settings::IdMapping;
 use crate::engines::oci::in_root::{Leaf, Links, Root, kind};
 use crate::engines::oci::options::{IdMap, MountOptions};
 use crate::error::{Error, Result, Tried};
@@ -36,16 +36,6 @@ pub struct Mount {
     /// What `idmap` shows; without it the maps of the container's user namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_maps: Option<IdMaps>,
-}
-
-/// The id maps of one mount.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IdMaps {
-    /// For user ids.
-    pub uids: Vec<IdMapping>,
-    /// For group ids.
-    pub gids: Vec<IdMapping>,
 }
 
 impl fmt::Display for Mount {

@@ -14,7 +14,7 @@ use crate::engines::oci::actions::Action;
 use crate::engines::oci::config::OciConfig;
 use crate::engines::oci::decisions;
 use crate::engines::oci::identity::Caller;
-use mounts::IdMaps;
+use id_map::IdMaps;
 
 /// A root beside a tree that nothing may change, in a file system of its own.
 struct Place {
