@@ -10,7 +10,7 @@ use rustix::process::{
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
-use crate::error::{Result, Tried};
+use crate::error::{Error, ErrorKind, Result, Tried};
 
 thread_local! {
     /// The calling thread's sets as they were last seen or set here: one question to the kernel for a whole server.
@@ -30,9 +30,21 @@ pub fn raise(wanted: CapabilitySet) -> Result<Raised> {
         return Ok(Raised(None));
     }
     let raised = CapabilitySets { effective: present.effective | missing, ..present };
-    set_capabilities(None, raised).tried(|| "raise capabilities")?;
-    PRESENT.set(Some(raised));
+    set(raised).map_err(|error| error.during("raise capabilities"))?;
     Ok(Raised(Some(present)))
+}
+
+/// Sets the capabilities of the calling thread, and looks whether they are what was asked for.
+fn set(wanted: CapabilitySets) -> Result<()> {
+    PRESENT.set(None);
+    set_capabilities(None, wanted).tried(|| "set capabilities")?;
+    let found = capabilities(None).tried(|| "read capabilities back")?;
+    if found != wanted {
+        let text = format!("set capabilities: {wanted:?} was asked for, {found:?} is set");
+        return Err(Error::new(ErrorKind::System, text));
+    }
+    PRESENT.set(Some(found));
+    Ok(())
 }
 
 fn present() -> Result<CapabilitySets> {
@@ -53,11 +65,10 @@ impl Drop for Raised {
     /// A thread that cannot give capabilities back must not go on.
     fn drop(&mut self) {
         let Some(before) = self.0.take() else { return };
-        if set_capabilities(None, before).is_err() {
-            eprintln!("pinion: cannot lower capabilities again");
+        if let Err(error) = set(before) {
+            eprintln!("pinion: cannot lower capabilities again: {error}");
             abort();
         }
-        PRESENT.set(Some(before));
     }
 }
 
@@ -96,11 +107,18 @@ fn set_file_ids(uid: Uid, gid: Gid) -> Result<()> {
     let visible = dumpable_behavior().tried(|| "read whether the process is dumpable")?;
     setfsgid(gid);
     setfsuid(uid);
-    set_capabilities(None, present).tried(|| "restore the capabilities after a change of file system ids")?;
+    set(present).map_err(|error| error.during("restore what a change of file system ids changes"))?;
     // Should the parent have died in between, then its end of the connection is closed, which ends a server as well.
     set_parent_process_death_signal(signal).tried(|| "restore the parent-death signal")?;
     if dumpable_behavior().tried(|| "read whether the process is dumpable")? != visible {
         set_dumpable_behavior(visible).tried(|| "restore whether the process is dumpable")?;
+    }
+    let now = (parent_process_death_signal().ok(), dumpable_behavior().ok());
+    if now != (Some(signal), Some(visible)) {
+        return Err(Error::new(
+            ErrorKind::System,
+            format!("change file system ids: death signal and dumpable are {now:?}"),
+        ));
     }
     Ok(())
 }
