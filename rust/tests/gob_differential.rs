@@ -18,13 +18,8 @@ use pinion::gob::{self, Decoder, Encoder, Limits};
 use targets::{TARGETS, untyped};
 
 fn program() -> &'static Path {
-    static PROGRAM: OnceLock<(tempfile::TempDir, std::path::PathBuf)> = OnceLock::new();
-    let (_, path) = PROGRAM.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let path = oracle::build("goboracle", dir.path());
-        (dir, path)
-    });
-    path
+    static PROGRAM: OnceLock<std::path::PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| oracle::build("goboracle", Path::new(env!("CARGO_TARGET_TMPDIR"))))
 }
 
 fn wanted() -> u32 {

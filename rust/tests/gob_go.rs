@@ -22,16 +22,14 @@ use serde_json::Value as Json;
 
 /// The Go program, built once.
 fn program() -> &'static Path {
-    static PROGRAM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = PROGRAM.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("gogob");
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-gob");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("rust/tests/go-gob");
         let built = Command::new("go").args(["build", "-o"]).arg(&path).arg(".").current_dir(source).status();
         assert!(built.expect("these tests need go").success());
-        (dir, path)
-    });
-    path
+        path
+    })
 }
 
 #[derive(Serialize, Deserialize)]
@@ -274,6 +272,8 @@ impl GoServer {
             .arg(&path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // One test lets it panic.
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut ready = String::new();
@@ -344,8 +344,8 @@ fn replies_out_of_order_large_pipelines_and_ends() {
     assert_eq!(late.call::<i64, i64>("Slow", &1000).unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(late.call::<i64, i64>("Slow", &1).unwrap_err().kind(), ErrorKind::PeerDied);
 
-    let error = client.call::<i64, i64>("Exit", &1).unwrap_err();
+    let error = client.call::<i64, i64>("Panic", &1).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PeerDied);
     assert!(error.to_string().ends_with("unexpected EOF"), "{error}");
-    assert!(client.call::<i64, i64>("Exit", &1).unwrap_err().to_string().ends_with("connection is shut down"));
+    assert!(client.call::<i64, i64>("Panic", &1).unwrap_err().to_string().ends_with("connection is shut down"));
 }
