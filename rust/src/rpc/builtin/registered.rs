@@ -2,8 +2,11 @@
 //! What the products' Go programs register for interface values, and its names on the wire. They follow the program's
 //! package names, which is why [`Options::names`](super::Options) can change each of them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorKind, errno_text};
 use crate::gob::schema::{self, Type};
 use crate::gob::{ByteString, Names, Time, Typed};
 use crate::gob_struct;
@@ -119,6 +122,49 @@ impl GoError {
     pub fn path(op: &str, path: ByteString, errno: rustix::io::Errno) -> Self {
         GoError::Path(PathError { op: op.into(), path, error: Some(Box::new(errno.into())) })
     }
+
+    /// The errno inside, however deep: what `errors.As` finds for a `syscall.Errno` in Go.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            GoError::Errno(errno) => i32::try_from(*errno).ok(),
+            GoError::Path(PathError { error, .. })
+            | GoError::Link(LinkError { error, .. })
+            | GoError::Syscall(SyscallError { error, .. }) => error.as_deref()?.errno(),
+        }
+    }
+}
+
+impl fmt::Display for GoError {
+    /// Go's text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = match self {
+            GoError::Errno(errno) => return f.write_str(&errno_text(i32::try_from(*errno).unwrap_or_default())),
+            GoError::Path(PathError { op, path, error }) => {
+                write!(f, "{op} {path}")?;
+                error
+            }
+            GoError::Link(LinkError { op, old, new, error }) => {
+                write!(f, "{op} {old} {new}")?;
+                error
+            }
+            GoError::Syscall(SyscallError { syscall, error }) => {
+                write!(f, "{syscall}")?;
+                error
+            }
+        };
+        error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
+    }
+}
+
+impl From<GoError> for Error {
+    /// What a client makes of an error that came in a reply: its text and its errno.
+    fn from(error: GoError) -> Self {
+        let made = Error::new(ErrorKind::Rpc, error.to_string());
+        match error.errno() {
+            Some(errno) => made.with_errno(errno),
+            None => made,
+        }
+    }
 }
 
 impl From<rustix::io::Errno> for GoError {
@@ -184,4 +230,32 @@ pub fn names() -> Names {
         .with::<PathError>("*fs.PathError")
         .with::<LinkError>("*os.LinkError")
         .with::<SyscallError>("*os.SyscallError")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_gets_gos_text_and_the_errno() {
+        let exists: GoError = rustix::io::Errno::EXIST.into();
+        let link = GoError::Link(LinkError {
+            op: "symlink".into(),
+            old: "a".into(),
+            new: "b".into(),
+            error: Some(Box::new(exists.clone())),
+        });
+        let call = GoError::Syscall(SyscallError { syscall: "mount".into(), error: Some(Box::new(exists.clone())) });
+        let path = GoError::path("stat", "/x".into(), rustix::io::Errno::NOENT);
+        for (error, text, errno) in [
+            (exists, "file exists", Some(libc::EEXIST)),
+            (link, "symlink a b: file exists", Some(libc::EEXIST)),
+            (call, "mount: file exists", Some(libc::EEXIST)),
+            (path, "stat /x: no such file or directory", Some(libc::ENOENT)),
+            (GoError::Syscall(SyscallError { syscall: "x".into(), error: None }), "x", None),
+        ] {
+            let error = Error::from(error);
+            assert_eq!((error.to_string().as_str(), error.errno()), (text, errno));
+        }
+    }
 }
