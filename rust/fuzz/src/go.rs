@@ -14,7 +14,7 @@ pub fn run(go: &mut Oracle, bytes: &[u8]) -> bool {
     }
     match usize::from(*first) % (TARGETS.len() + 1) {
         0 => compare_untyped(go, stream),
-        target => compare_typed(go, target - 1, stream),
+        target => compare_typed(go, target - 1, stream, true),
     }
 }
 
@@ -22,6 +22,6 @@ pub fn run(go: &mut Oracle, bytes: &[u8]) -> bool {
 fn compare_untyped(go: &mut Oracle, stream: &[u8]) -> bool {
     let ours = untyped(stream);
     let Some(ignored) = passed_over(go, stream) else { return false };
-    explain(&Seen { typed: ignored.clone(), ours, ignored }, stream);
+    explain(&Seen { typed: ignored.clone(), ours, ignored, changed: true }, stream);
     true
 }
