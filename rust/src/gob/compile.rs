@@ -7,8 +7,11 @@ use std::borrow::Cow;
 use super::schema::{Field, Id, Kind, Ref, Type, Types};
 use super::{Error, Result};
 
+/// What a Rust type is called in Go.
+type GoName = fn() -> Cow<'static, str>;
+
 /// Checks a whole value's type. `name` is the Rust type's in Go.
-pub(crate) fn check(types: &Types, id: Id, local: &Type, name: fn() -> Cow<'static, str>) -> Result<()> {
+pub(crate) fn check(types: &Types, id: Id, local: &Type, name: GoName) -> Result<()> {
     let mut check = Check { types, structs: Vec::new() };
     let remote = types.get(id)?;
     if let Kind::Struct(fields) = &local.kind {
@@ -16,7 +19,7 @@ pub(crate) fn check(types: &Types, id: Id, local: &Type, name: fn() -> Cow<'stat
             // The unit type takes anything.
             return Ok(());
         }
-        let matched = check.structure(local, fields, remote)?;
+        let matched = check.structure(local, fields, remote, Some(name))?;
         let there = matches!(&remote.kind, Kind::Struct(fields) if !fields.is_empty());
         if !matched && there && !fields.is_empty() {
             return Err(no_common_field(&local.name));
@@ -24,7 +27,7 @@ pub(crate) fn check(types: &Types, id: Id, local: &Type, name: fn() -> Cow<'stat
         return Ok(());
     }
     if check.compatible(local, remote, &mut Vec::new())? {
-        return check.components(local, remote);
+        return check.components(local, remote, Some(name));
     }
     let remote_name = types.describe(remote);
     Err(Error::data(match local.kind {
@@ -49,16 +52,18 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// The fields of a struct, and what they are made of. Tells whether any field is there on both sides.
-    fn structure(&mut self, local: &Type, fields: &[Field], remote: &Type) -> Result<bool> {
+    /// The fields of a struct, and what they are made of. Tells whether any field is there on both sides. `name` is the
+    /// local type's in Go, where that is known.
+    fn structure(&mut self, local: &Type, fields: &[Field], remote: &Type, name: Option<GoName>) -> Result<bool> {
         let pair = (std::ptr::from_ref(local), std::ptr::from_ref(remote));
         if self.structs.contains(&pair) {
             return Ok(true);
         }
         self.structs.push(pair);
         let Kind::Struct(sent) = &remote.kind else {
-            let name = &local.name;
-            let text = format!("gob: type mismatch in decoder: want struct type rpc.{name}; got non-struct");
+            let name = name.map_or_else(|| format!("rpc.{}", local.name).into(), |name| name());
+            let name = name.trim_start_matches('*');
+            let text = format!("gob: type mismatch in decoder: want struct type {name}; got non-struct");
             return Err(Error::data(text));
         };
         let mut matched = false;
@@ -73,16 +78,16 @@ impl Check<'_> {
                 let text = format!("gob: wrong type ({local}) for received field {}.{}", remote.name, there.name);
                 return Err(Error::data(text));
             }
-            self.components(here_ty, there_ty)?;
+            self.components(here_ty, there_ty, here.local)?;
             matched = true;
         }
         Ok(matched)
     }
 
     /// The structs inside a type that is compatible.
-    fn components(&mut self, local: &Type, remote: &Type) -> Result<()> {
+    fn components(&mut self, local: &Type, remote: &Type, name: Option<GoName>) -> Result<()> {
         match (&local.kind, &remote.kind) {
-            (Kind::Struct(fields), _) => self.structure(local, fields, remote).map(drop),
+            (Kind::Struct(fields), _) => self.structure(local, fields, remote, name).map(drop),
             (Kind::Array { elem: here, .. }, Kind::Array { elem: there, .. })
             | (Kind::Slice { elem: here }, Kind::Slice { elem: there }) => self.component(*here, *there),
             (Kind::Map { key, elem }, Kind::Map { key: there_key, elem: there }) => {
@@ -94,7 +99,7 @@ impl Check<'_> {
     }
 
     fn component(&mut self, here: Ref, there: Ref) -> Result<()> {
-        self.components(self.types.resolve(here)?, self.types.resolve(there)?)
+        self.components(self.types.resolve(here)?, self.types.resolve(there)?, None)
     }
 
     /// Whether two types are of one kind, through lists and maps; what a struct has is seen to later.
