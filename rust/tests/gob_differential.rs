@@ -12,7 +12,7 @@ mod targets;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use differences::{DIFFERENCES, Seen, compare_typed, explain};
+use differences::{DIFFERENCES, Seen, compare_typed, explain, has_interfaces};
 use oracle::{Oracle, put_bytes, put_number};
 use pinion::gob::{self, Decoder, Encoder, Limits};
 use targets::{TARGETS, untyped};
@@ -107,7 +107,12 @@ fn streams_that_go_refuses_are_refused_and_no_others() {
                     died += 1;
                     break 'process;
                 };
-                let seen = Seen { typed: answer.outcome(), ignored: answer.outcome(), ours };
+                let seen = Seen {
+                    typed: answer.outcome(),
+                    ignored: answer.outcome(),
+                    ours,
+                    interfaces: has_interfaces(&stream),
+                };
                 if let Some(row) = explain(&seen, &stream) {
                     counts[row] += 1;
                 }

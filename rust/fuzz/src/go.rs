@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A stream against Go, as one type or without types.
 
-use super::differences::{Seen, compare_typed, explain, passed_over};
+use super::differences::{Seen, compare_typed, explain, has_interfaces, passed_over};
 use super::oracle::Oracle;
 use super::targets::{TARGETS, untyped};
 
@@ -28,6 +28,6 @@ pub fn run(go: &mut Oracle, bytes: &[u8]) -> bool {
 fn compare_untyped(go: &mut Oracle, stream: &[u8]) -> bool {
     let ours = untyped(stream);
     let Some(ignored) = passed_over(go, stream) else { return false };
-    explain(&Seen { typed: ignored.clone(), ours, ignored }, stream);
+    explain(&Seen { typed: ignored.clone(), ours, ignored, interfaces: has_interfaces(stream) }, stream);
     true
 }
