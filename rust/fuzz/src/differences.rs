@@ -85,7 +85,10 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         reason: "Go loses its way behind a nil interface, or one that brings its type, in a field that it passes over \
                  (golang/go#34879)",
-        covers: |seen| !seen.stricter() && seen.ignored.count < seen.ours.count,
+        covers: |seen| {
+            let lost = seen.interfaces && !is_of_types(&seen.typed.text);
+            !seen.stricter() && (lost || seen.ignored.count < seen.ours.count)
+        },
     },
 ];
 
