@@ -20,7 +20,7 @@ pub fn run(go: &mut Oracle, bytes: &[u8]) -> bool {
     match usize::from(*first) % (TARGETS.len() + 1) {
         0 => compare_untyped(go, stream),
         target if TWICE.contains(&(target - 1)) => compare_untyped(go, stream),
-        target => compare_typed(go, target - 1, stream),
+        target => compare_typed(go, target - 1, stream, true),
     }
 }
 
