@@ -11,32 +11,62 @@ pub type CallbackError = Box<dyn StdError + Send + Sync + 'static>;
 /// A result of the core.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, coarsely. The set is small and only grows.
+/// What went wrong, coarsely. The set is small and only grows; the numbers are those of [`ErrorKind::code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// Input that cannot be used: a configuration, an argument, an environment variable.
-    Invalid,
+    Invalid = 1,
     /// A combination that the plan refuses.
-    Refused,
+    Refused = 2,
     /// Something named is not there: an engine, a file, a container.
-    NotFound,
+    NotFound = 3,
     /// A name is taken.
-    AlreadyExists,
+    AlreadyExists = 4,
     /// A system call failed; [`Error::errno`] says how.
-    System,
+    System = 5,
     /// A peer process ended before it had answered.
-    PeerDied,
+    PeerDied = 6,
     /// A wait came to its end.
-    Timeout,
+    Timeout = 7,
     /// A peer said something that is not legal in its state.
-    Protocol,
+    Protocol = 8,
     /// A callback of an engine returned an error; it is the [`source`](StdError::source).
-    Callback,
+    Callback = 9,
     /// A callback or the core panicked.
-    Panic,
+    Panic = 10,
     /// The RPC server answered with an error.
-    Rpc,
+    Rpc = 11,
+    /// The caller broke a rule of the interface: a freed object, a foreign pointer, a wrong thread.
+    Misuse = 12,
+}
+
+impl ErrorKind {
+    /// Every kind, in the order of the codes.
+    const ALL: [ErrorKind; 12] = [
+        ErrorKind::Invalid,
+        ErrorKind::Refused,
+        ErrorKind::NotFound,
+        ErrorKind::AlreadyExists,
+        ErrorKind::System,
+        ErrorKind::PeerDied,
+        ErrorKind::Timeout,
+        ErrorKind::Protocol,
+        ErrorKind::Callback,
+        ErrorKind::Panic,
+        ErrorKind::Rpc,
+        ErrorKind::Misuse,
+    ];
+
+    /// The number of the kind for other languages, from 1 on: it never changes.
+    pub fn code(self) -> i32 {
+        self as i32
+    }
+
+    /// The kind of that number, if there is one.
+    pub fn from_code(code: i32) -> Option<ErrorKind> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
 }
 
 /// An error of the core: a line of text from outer to inner, a kind, and where a system call failed,
@@ -84,11 +114,18 @@ impl Error {
         match error.downcast::<Error>() {
             Ok(own) => *own,
             Err(error) => {
-                let mut outer = Self::new(ErrorKind::Callback, error.to_string());
-                outer.0.source = Some(error);
-                outer
+                let text = error.to_string();
+                Self::with_source(ErrorKind::Callback, text, error)
             }
         }
+    }
+
+    /// An error of that kind whose cause is a callback's own error. As [`Error::callback`] with a text and a kind that say
+    /// more than the callback's error does.
+    pub fn with_source(kind: ErrorKind, text: impl Into<String>, source: CallbackError) -> Self {
+        let mut outer = Self::new(kind, text);
+        outer.0.source = Some(source);
+        outer
     }
 
     /// The same error with what was being done in front: `prepare container: …`.
@@ -217,6 +254,37 @@ mod tests {
         assert_eq!(error.to_string(), "container creation failed: disk 7 is full");
         assert_eq!(error.callback_error::<Full>().map(|full| full.0), Some(7));
         assert!(error.source().is_some_and(|source| source.is::<Full>()));
+    }
+
+    #[test]
+    fn a_source_keeps_its_identity_under_any_kind() {
+        let error = Error::with_source(ErrorKind::Misuse, "the object is freed", Box::new(Full(7)));
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Misuse, "the object is freed"));
+        assert_eq!(error.callback_error::<Full>().map(|full| full.0), Some(7));
+    }
+
+    #[test]
+    fn codes_and_kinds_agree() {
+        // A kind that is not named here does not compile.
+        let expected = |kind: ErrorKind| match kind {
+            ErrorKind::Invalid => 1,
+            ErrorKind::Refused => 2,
+            ErrorKind::NotFound => 3,
+            ErrorKind::AlreadyExists => 4,
+            ErrorKind::System => 5,
+            ErrorKind::PeerDied => 6,
+            ErrorKind::Timeout => 7,
+            ErrorKind::Protocol => 8,
+            ErrorKind::Callback => 9,
+            ErrorKind::Panic => 10,
+            ErrorKind::Rpc => 11,
+            ErrorKind::Misuse => 12,
+        };
+        for code in 1..=12 {
+            let kind = ErrorKind::from_code(code).unwrap();
+            assert_eq!((kind.code(), expected(kind)), (code, code));
+        }
+        assert_eq!([i32::MIN, -1, 0, 13, i32::MAX].map(ErrorKind::from_code), [None; 5]);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Messages for people, on the standard error stream and nowhere else: one write(2) a message, from a buffer on
-//! the stack, so that messages of several processes do not mix and a full heap still speaks.
+//! Messages for people, on the standard error stream or to the sink of the program around the core, and nowhere else: one
+//! write(2) a message, from a buffer on the stack, so that messages of several processes do not mix and a full heap still
+//! speaks.
+
+mod sink;
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -8,6 +11,8 @@ use std::fmt::{self, Write};
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::atomic::{AtomicI32, Ordering};
+
+pub use sink::Sink;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -94,6 +99,19 @@ fn parts(level: i32) -> (Level, bool) {
     }
 }
 
+static SINK: sink::Place = sink::Place::new();
+
+/// From now on messages go to `sink` in place of the standard error stream, or there again. The level still says which
+/// are written, and a message is at most [`MAX_MESSAGE`] bytes. The sink is called on the thread that has something to
+/// say, by several at once, in each process of a run that is cloned from this one, and possibly while a callback runs. To
+/// the standard error stream go nevertheless: what the sink itself makes the core say, a message on which it panicked,
+/// panics at level debug, and what another thread says at the very moment of the exchange.
+pub fn set_sink(sink: Option<Box<Sink>>) {
+    if let Err(failed) = SINK.set(sink) {
+        error(&failed);
+    }
+}
+
 /// An error, with what helps on a second line.
 pub fn error(error: &Error) {
     message(Level::ERROR, format_args!("{error}"), error.help());
@@ -128,6 +146,22 @@ fn message(level: Level, text: fmt::Arguments<'_>, help: Option<&str>) {
     if !enabled(level) {
         return;
     }
+    let taken = SINK.give(level.0, |sink| {
+        let mut line = Line::new();
+        line.content(text, help, "\nhelp: ");
+        sink(line.text());
+    });
+    match taken {
+        Some(Ok(())) => {}
+        None => write_line(level, text, help),
+        Some(Err(failed)) => {
+            write_line(level, text, help);
+            write_line(Level::ERROR, format_args!("{failed}"), failed.help());
+        }
+    }
+}
+
+fn write_line(level: Level, text: fmt::Arguments<'_>, help: Option<&str>) {
     let stream = std::io::stderr();
     let coloured = parts(self::level()).1 && stream.is_terminal();
     let mut line = Line::new();
@@ -159,13 +193,22 @@ impl Line {
         self.push(name);
         self.push(off);
         self.push(": ");
+        self.content(text, help, "\n  help: ");
+        self.end();
+    }
+
+    fn content(&mut self, text: fmt::Arguments<'_>, help: Option<&str>, helps: &str) {
         // The only error is that the line is full: the rest is cut off.
         let _ = self.write_fmt(text);
         if let Some(help) = help {
-            self.push("\n  help: ");
+            self.push(helps);
             let _ = self.write_str(help);
         }
-        self.end();
+    }
+
+    /// What was added: whole letters only.
+    fn text(&self) -> &str {
+        std::str::from_utf8(self.bytes()).unwrap_or_default()
     }
 
     /// Adds text as it is, if all of it fits before the final newline.
@@ -220,7 +263,8 @@ pub fn install_panic_hook() {
             None => text.to_owned(),
         };
         if enabled(Level::DEBUG) {
-            debug(format_args!("panic: {text}\n{}", std::backtrace::Backtrace::force_capture()));
+            // A panic of the sink in here would end the process.
+            sink::without_sink(|| debug(format_args!("panic: {text}\n{}", std::backtrace::Backtrace::force_capture())));
         }
         // A panic while the thread's locals are being destroyed has nobody left who asks.
         let _ = PANIC.try_with(|last| last.try_borrow_mut().map(|mut last| *last = Some(text)));
@@ -285,6 +329,31 @@ mod tests {
         let text = line(Level::LOG, &long, Some("help"), false);
         assert!(text.len() <= MAX_MESSAGE && text.len() > MAX_MESSAGE - 3);
         assert!(text.ends_with("é\n"));
+    }
+
+    #[test]
+    fn a_sink_gets_the_text_and_the_rest_goes_on() {
+        let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let told = heard.clone();
+        set_sink(Some(Box::new(move |level, text| {
+            // Other tests may have something to say.
+            if text.starts_with("sunk") {
+                told.lock().unwrap().push((level, text.to_owned()));
+                log(format_args!("on standard error, since a sink says it"));
+                assert!(!text.contains("panic"), "{text}");
+            }
+        })));
+        error(&Error::invalid("sunk \x1b[2J\0").with_help("swim"));
+        warning(format_args!("sunk, with a panic"));
+        log(format_args!("sunk {}", "é".repeat(MAX_MESSAGE)));
+        debug(format_args!("sunk below the level"));
+        set_sink(None);
+        warning(format_args!("sunk, back on standard error"));
+        let heard = std::mem::take(&mut *heard.lock().unwrap());
+        assert_eq!(heard[0], (-3, "sunk \\u{1b}[2J\\u{0}\nhelp: swim".to_owned()));
+        assert_eq!(heard[1], (-2, "sunk, with a panic".to_owned()));
+        assert!((MAX_MESSAGE - 2..MAX_MESSAGE).contains(&heard[2].1.len()) && heard[2].1.ends_with('é'));
+        assert_eq!(heard.len(), 3);
     }
 
     #[test]

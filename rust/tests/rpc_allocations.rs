@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Memory that calls take: once a connection is warm, a call whose argument and reply have a fixed size takes none, on
-//! either side. Counted for the calling thread by the allocator of `allocation_counter`.
+//! either side. Nor does a message. Counted for the calling thread by the allocator of `allocation_counter`.
 
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -10,6 +10,7 @@ use allocation_counter::measure;
 use pinion::error::ErrorKind;
 use pinion::gob::{Bytes, Limits};
 use pinion::gob_struct;
+use pinion::log;
 use pinion::rpc::builtin::mount::{MountArgs, MountErrorReply};
 use pinion::rpc::{Client, MethodSet, Service, serve};
 
@@ -125,4 +126,14 @@ fn what_a_large_call_took_is_given_back() {
     assert_eq!(client.call::<_, u64>("Nope", &1u64).unwrap_err().kind(), ErrorKind::Rpc);
     drop(client);
     server.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_message_takes_no_memory() {
+    let taken = measure(|| log::warning(format_args!("{} message on standard error", 1)));
+    assert_eq!(taken.count_total, 0);
+    log::set_sink(Some(Box::new(|_, _| drop(vec![1]))));
+    let taken = measure(|| log::warning(format_args!("to the sink")));
+    log::set_sink(None);
+    assert_eq!(taken.count_total, 1, "what the sink itself takes");
 }
