@@ -26,14 +26,23 @@ use pinion::rpc::client::Client;
 use pinion::{Error, lifecycle, log, registry};
 use serde::{Deserialize, Serialize};
 
+#[path = "starter/begin.rs"]
+mod begin;
+
 pinion::entry!(start);
 
 fn start() -> i32 {
-    if let Err(error) = registry::register("probe", Arc::new(Probe::default())) {
-        log::error(&error);
-        return lifecycle::FAILURE;
+    begin::begin(register)
+}
+
+fn register() -> i32 {
+    match registry::register("probe", Arc::new(Probe::default())) {
+        Ok(()) => 0,
+        Err(error) => {
+            log::error(&error);
+            lifecycle::FAILURE
+        }
     }
-    lifecycle::run(&lifecycle::Host::default())
 }
 
 /// What a scenario configures.
@@ -106,11 +115,12 @@ impl Probe {
     fn enter(&self, callback: &str, detail: &str) -> CallbackResult {
         let config = self.config();
         if !config.log.is_empty() {
-            let mut file = OpenOptions::new().append(true).create(true).open(&config.log)?;
             let line = format!("{callback} pid={} prepared={} {detail}\n", std::process::id(), config.prepared);
-            file.write_all(line.as_bytes())?;
+            begin::on_main_thread(move || {
+                OpenOptions::new().append(true).create(true).open(&config.log)?.write_all(line.as_bytes())
+            })?;
         }
-        match config.fail.get(callback).map(String::as_str) {
+        match self.config().fail.get(callback).map(String::as_str) {
             Some("error") => Err(format!("{callback} was told to fail").into()),
             Some("panic") => panic!("{callback} was told to panic"),
             Some("hang") => loop {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The story of one start: numbered steps, one line each, from the starter's first instruction to the exit code.
 //!
-//! Read [`run`] first, then who exists ([`roles`]), what they say to each other ([`messages`]), and each process's own
+//! Read [`start`] first, then who exists ([`roles`]), what they say to each other ([`messages`]), and each process's own
 //! file: [`stage1`], [`container`] with [`handshake`] beside it, [`rpc_server`], [`stage2`], [`master`], and on the host
 //! [`post_start_host`] and [`cleanup_host`]. docs/lifecycle.md has the same numbers.
+//!
+//! [`start`] returns once in each process that has a callback to call, as [`Pending`]; what comes after that is the role's
+//! own file.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -15,11 +18,14 @@ use crate::ffi::sys;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::container::{Container, Side};
 use crate::lifecycle::host_processes::HostProcesses;
-use crate::lifecycle::journal::Journal;
+use crate::lifecycle::master::Master;
+use crate::lifecycle::pending::Readied;
 use crate::lifecycle::roles::Step;
 use crate::plan::Facts;
 use crate::privileges::Credentials;
-use crate::{launch, log, namespaces, privileges, registry, trace};
+use crate::{launch, log, namespaces, privileges, trace};
+
+pub use crate::lifecycle::pending::Pending;
 
 pub mod check;
 pub mod child;
@@ -37,6 +43,7 @@ pub mod join;
 pub mod journal;
 pub mod master;
 pub mod messages;
+pub mod pending;
 pub mod post_start_host;
 pub mod roles;
 pub mod rpc_server;
@@ -55,7 +62,7 @@ impl Default for Host {
     }
 }
 
-/// Why a start does not go on.
+/// Why the calling process does not go on with the steps.
 pub enum Stop {
     /// Something failed: the exit code is 255.
     Failed {
@@ -66,11 +73,19 @@ pub enum Stop {
     },
     /// A process that everything depends on ended, or the starter was asked to: that end is repeated.
     Ended(WaitStatus),
+    /// It is one that the start has made, and has come to its role. What its parent owns it has let go of.
+    Became(Pending),
 }
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Stop::Failed { error, cleaned: false }
+    }
+}
+
+impl From<Pending> for Stop {
+    fn from(pending: Pending) -> Self {
+        Stop::Became(pending)
     }
 }
 
@@ -80,19 +95,28 @@ pub const FAILURE: i32 = 255;
 /// The whole life of a starter that the launcher has executed. Engines are registered before. The caller must have one
 /// thread. Every process of the tree ends in here.
 pub fn run(host: &Host) -> ! {
-    log::install_panic_hook();
-    let status = match lead(host) {
-        Ok(status) | Err(Stop::Ended(status)) => status,
-        Err(Stop::Failed { error, .. }) => {
-            log::error(&error);
-            WaitStatus::exit(FAILURE)
-        }
-    };
-    end_as(status)
+    start(host).run()
 }
 
-/// Steps 1 to 4, the rest, and host clean-up whatever came of that.
-fn lead(host: &Host) -> Result<WaitStatus, Stop> {
+/// The steps of a start up to each process's role, for a program that is not ready for that yet: whose own runtime, with its
+/// threads, and whose engines come after this. It returns once in each process that has a callback to call; the others, and
+/// those that fail, end in it. What is still to be registered is not asked for.
+///
+/// The caller must have one thread and must not have called this before; else the process ends with 255 and a message. An
+/// engine that is registered before has Config and InitConfig called in here, and must not be replaced after it.
+pub fn start(host: &Host) -> Pending {
+    log::install_panic_hook();
+    match lead(host) {
+        Ok(pending) | Err(Stop::Became(pending)) => pending,
+        Err(Stop::Ended(status)) => ending::conclude(Ok(status)),
+        Err(Stop::Failed { error, .. }) => ending::conclude(Err(error)),
+    }
+}
+
+/// Steps 1 to 5, the rest, and host clean-up if that fails.
+fn lead(host: &Host) -> Result<Pending, Stop> {
+    hygiene::one_start()?;
+    hygiene::one_thread()?;
     hygiene::standard_streams()?;
     let mut start = Start::facts(host)?;
     start.configuration()?;
@@ -100,13 +124,13 @@ fn lead(host: &Host) -> Result<WaitStatus, Stop> {
     let mut hosts = HostProcesses::spawn(&mut start)?;
     hygiene::environment(&start.facts, host.level_variable);
     trace::step(Step::Environment);
-    let outcome = contain(&start, &mut hosts);
-    hosts.clean_up(outcome, start.limit)
+    let limit = start.limit;
+    contain(start, &mut hosts).map_err(|stop| hosts.clean_up(stop, limit))
 }
 
-/// Steps 6 to 17.
-fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop> {
-    let mut decided = stage1::run(start, &hosts.descriptors())?;
+/// Steps 6 to 17, up to the roles of master, of the RPC server and of stage 2.
+fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
+    let (start, mut decided) = stage1::run(start, hosts)?;
     let plan = decided.plan;
     hygiene::descriptors(&plan.descriptors, decided.descriptors, &start.own(hosts))?;
     trace::step(Step::Descriptors);
@@ -117,13 +141,13 @@ fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop>
     trace::step(Step::UserNamespace);
     let host_pid_namespace = namespaces::pid::enter(&plan, &mut targets)?;
     trace::step(Step::PidNamespace);
+    let (engine_name, configuration) = (decided.engine_name, decided.configuration);
     let mut child = match container::clone(&plan)? {
         Side::Container => {
             let cleanup = hosts.release();
             decided.process.iter_mut().for_each(Child::release);
             drop(ends);
-            let (engine_name, configuration) = (decided.engine_name, decided.configuration);
-            Container { plan, engine_name, configuration, ends: container_ends, targets, cleanup }.live()
+            return Ok(Container { plan, engine_name, configuration, ends: container_ends, targets, cleanup }.live());
         }
         Side::Master(child) => child,
     };
@@ -134,12 +158,12 @@ fn contain(start: &Start, hosts: &mut HostProcesses) -> Result<WaitStatus, Stop>
     hosts.container(&child)?;
     handshake::write_maps(&plan, &decided.settings, &mut child, &ends)?;
     // While the container process enters its namespaces.
-    let engine = (!plan.join_only).then(|| registry::get(&decided.configuration)).transpose()?;
-    handshake::lead(start, &plan, &mut child, &ends)?;
+    let engine = (!plan.join_only).then(|| Readied::early(&engine_name, configuration)).transpose()?;
+    handshake::lead(&start, &plan, &mut child, &ends)?;
     trace::step(Step::Handshake);
     match engine {
-        Some(engine) => master::run(master::Master { plan, engine, child, ends, hosts }),
-        None => join::watch(child, &ends),
+        Some(engine) => Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), start.limit)),
+        None => Err(Stop::Ended(join::watch(child, &ends)?)),
     }
 }
 
@@ -151,8 +175,6 @@ pub struct Start {
     pub configuration: Vec<u8>,
     /// Requests to end, from before anything was started.
     pub termination: OwnedFd,
-    /// What was made on the host, if there is a process to undo it.
-    pub journal: Option<Journal>,
     /// The limit of one handshake, until the plan says another.
     pub limit: Duration,
 }
@@ -170,7 +192,6 @@ impl Start {
         if let Some(record) = std::env::var_os(launch::RECORD_FD) {
             trace::start(launch::parse_descriptor(launch::RECORD_FD, &record)?)?;
         }
-        registry::begin();
         let facts = Facts {
             post_start_host: std::env::var_os(launch::POST_START_HOST).is_some(),
             cleanup_host: std::env::var_os(launch::CLEANUP_HOST).is_some(),
@@ -181,7 +202,6 @@ impl Start {
             facts,
             configuration: Vec::new(),
             termination: sys::signal::termination_queue()?,
-            journal: None,
             limit: Duration::from_secs(60),
         })
     }
@@ -210,7 +230,7 @@ impl Start {
     fn own<'a>(&'a self, hosts: &'a HostProcesses) -> Vec<BorrowedFd<'a>> {
         let mut own = hosts.descriptors();
         own.push(self.termination.as_fd());
-        own.extend(self.journal.as_ref().map(AsFd::as_fd));
+        own.extend(hosts.journal().map(AsFd::as_fd));
         own.extend(trace::descriptor());
         own
     }
@@ -243,19 +263,4 @@ pub fn call<T>(callback: Callback, body: impl FnOnce() -> CallbackResult<T>) -> 
         serde_json::json!({ "name": callback.name(), "ok": error.is_none(), "error": error })
     });
     result
-}
-
-/// Ends the calling process as another one ended: with its exit code, or by the same signal with its default action and
-/// without a core file of the runtime's, else with 128 + its number.
-fn end_as(status: WaitStatus) -> ! {
-    trace::event("exit", || serde_json::json!({ "code": status.exit_code(), "signal": status.signal() }));
-    if let Some(signal) = status.signal() {
-        use nix::sys::resource::{Resource, setrlimit};
-        // A limit that cannot be lowered costs a needless core file, nothing else.
-        let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-        // As the first process of a PID namespace this one survives its own signals: then the number tells.
-        let _ = sys::signal::raise_default(signal);
-        sys::process::exit(128 + signal)
-    }
-    sys::process::exit(status.exit_code().unwrap_or(FAILURE))
 }

@@ -2,7 +2,8 @@
 //! Credentials: read from the kernel, dropped for good, and applied to the container process in the order of
 //! step 16. After every change the kernel is asked what is true now, and a difference ends the process.
 //!
-//! All of this is per thread in the kernel; it is called while the process has one thread.
+//! All of this is per thread in the kernel; it is called while the process has one thread. Only a death signal may be armed
+//! later, for the thread that will execute a program.
 
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use rustix::process::Signal;

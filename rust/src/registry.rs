@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The engines of this process by name, and the RPC methods that each one brings. Registration ends when the
-//! lifecycle begins.
+//! lifecycle begins its roles.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::rpc::service::MethodSet;
 static REGISTRY: Registry = Registry::new();
 
 /// Makes an engine known under a name, which is case-sensitive. Errors: a name that is empty, has a NUL or is taken;
-/// the lifecycle has begun.
+/// the lifecycle has begun its roles.
 pub fn register(name: &str, operations: Arc<dyn Operations>) -> Result<()> {
     REGISTRY.register(name, operations)
 }
@@ -56,6 +56,11 @@ pub fn names() -> Vec<String> {
     lock(&REGISTRY.0).engines.keys().cloned().collect()
 }
 
+/// Whether an engine has this name.
+pub fn is_registered(name: &str) -> bool {
+    lock(&REGISTRY.0).engines.contains_key(name)
+}
+
 /// Finds the engine that a document names, decodes the document around the engine's own configuration object and
 /// hands it to `init_config`. Errors: not JSON; a key of a wrong type (with its path); no or an empty `engineName`; no
 /// such engine (with the names that are registered); a callback panicked.
@@ -63,7 +68,7 @@ pub fn get(json: &[u8]) -> Result<Engine> {
     REGISTRY.get(json)
 }
 
-/// Ends registration: the lifecycle begins.
+/// Ends registration: a role begins.
 pub fn begin() {
     lock(&REGISTRY.0).begun = true;
 }

@@ -91,23 +91,25 @@ impl Flow {
 type Case<'a> = (String, Box<dyn Fn(&Starter) -> Result<(), String> + Send + Sync + 'a>);
 
 fn run_all(cases: &[Case<'_>]) {
-    let starter = Starter::probe();
-    let (begun, next, failed) = (Instant::now(), Mutex::new(cases.iter()), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                loop {
-                    let case = next.lock().expect("queue").next();
-                    let Some((name, case)) = case else { break };
-                    if let Err(wrong) = case(&starter) {
-                        failed.lock().expect("list").push(format!("{name}: {wrong}"));
+    let (begun, failed) = (Instant::now(), Mutex::new(Vec::new()));
+    for way in Starter::ways() {
+        let (starter, next) = (Starter::begins(way), Mutex::new(cases.iter()));
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    loop {
+                        let case = next.lock().expect("queue").next();
+                        let Some((name, case)) = case else { break };
+                        if let Err(wrong) = case(&starter) {
+                            failed.lock().expect("list").push(format!("{way}: {name}: {wrong}"));
+                        }
                     }
-                }
-            });
-        }
-    });
-    let failed = failed.into_inner().expect("list");
-    println!("{} passed, {} failed, in {:.1?}", cases.len() - failed.len(), failed.len(), begun.elapsed());
+                });
+            }
+        });
+    }
+    let (failed, count) = (failed.into_inner().expect("list"), cases.len() * Starter::ways().len());
+    println!("{} passed, {} failed, in {:.1?}", count - failed.len(), failed.len(), begun.elapsed());
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 

@@ -22,6 +22,9 @@ struct Scenario {
     post_start_host: bool,
     #[serde(default)]
     cleanup_host: bool,
+    /// Whether it is about what the kernel keeps for the main thread alone.
+    #[serde(default)]
+    main_thread: bool,
     /// The engine's configuration. `$DIR` stands for a directory of the scenario's own.
     configuration: Value,
     expect: Expect,
@@ -66,18 +69,23 @@ fn all() -> Vec<(String, Scenario)> {
 
 #[test]
 fn every_scenario_ends_as_it_says() {
-    let starter = Starter::probe();
     let (mut passed, mut left_out, mut failed) = (0, 0, Vec::new());
-    for (name, scenario) in all() {
-        if scenario.caller == "root" && !common::is_root() {
-            println!("left out: {name}: needs root");
-            left_out += 1;
-            continue;
-        }
-        let run = start(&starter, &scenario);
-        match compare(&scenario, &run) {
-            Ok(()) => passed += 1,
-            Err(difference) => failed.push(format!("{name}: {difference}\n{run}")),
+    for way in Starter::ways() {
+        let starter = Starter::begins(way);
+        for (name, scenario) in all() {
+            if scenario.caller == "root" && !common::is_root() {
+                println!("left out: {name}: needs root");
+                left_out += 1;
+                continue;
+            }
+            if scenario.main_thread && *way == "starter-thread" {
+                continue;
+            }
+            let run = start(&starter, &scenario);
+            match compare(&scenario, &run) {
+                Ok(()) => passed += 1,
+                Err(difference) => failed.push(format!("{way}: {name}: {difference}\n{run}")),
+            }
         }
     }
     println!("{passed} passed, {} failed, {left_out} left out", failed.len());

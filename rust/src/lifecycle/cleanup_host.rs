@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! cleanup-host and its spare · children of: starter (master) · namespaces: the host's · privileges: real user, for good ·
-//! parent death: SIGTERM, which stays blocked, since end-of-file on the socket says the same and nobody else can send it ·
-//! end: 0 after CleanupHost, 1 if that failed · run it: exactly once between the two of them, on master's word or after
-//! master's death, when the container is gone.
+//! cleanup-host and its spare · children of: starter (master) · namespaces: the host's · privileges: real user, for good, from
+//! before their role · parent death: SIGTERM, which stays blocked, since end-of-file on the socket says the same and nobody
+//! else can send it · end: 0 after CleanupHost, 1 if that failed · run it: exactly once between the two of them, on master's
+//! word or after master's death, when the container is gone.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -10,10 +10,15 @@ use std::time::Duration;
 use crate::engine::contract::Callback;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
-use crate::lifecycle::host_process::{self, HostProcess, Own, Side};
+use crate::lifecycle::ending;
+use crate::lifecycle::host_process::{self, HostProcess, Own};
 use crate::lifecycle::journal::Journal;
 use crate::lifecycle::messages::{Channel, FromHostProcess, Received, ToHostProcess, channel};
+use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::Role;
+
+/// The exit code of either if anything fails.
+const FAILED: i32 = 1;
 
 /// Master's side of the pair.
 pub struct CleanupHost {
@@ -21,36 +26,48 @@ pub struct CleanupHost {
     spare: HostProcess,
 }
 
+/// Which side of [`spawn`] this is.
+pub enum Side {
+    /// One of the two new processes.
+    Child(Seat),
+    /// The caller.
+    Parent(CleanupHost),
+}
+
+/// What tells one of the processes from the other.
+pub struct Seat {
+    role: Role,
+    /// To master.
+    channel: Own,
+    /// To the other one.
+    beside: Channel<FromHostProcess, FromHostProcess>,
+}
+
 /// Makes both processes. The first tells the spare, on a socket of their own, when it has run CleanupHost.
-pub fn spawn(configuration: &[u8], journal: &Journal) -> Result<CleanupHost> {
-    let (watched, watcher) = channel::<FromHostProcess, FromHostProcess>()?;
+pub fn spawn() -> Result<Side> {
+    let (watched, watcher) = channel()?;
     let mut first = match host_process::spawn(Role::CleanupHost)? {
-        Side::Parent(process) => process,
-        Side::Child(channel) => {
-            drop(watcher);
-            let mut cleanup = Cleanup { configuration, journal, channel, container: None };
-            host_process::live(1, || cleanup.serve_first(&watched))
+        host_process::Side::Parent(process) => process,
+        host_process::Side::Child(channel) => {
+            return Ok(Side::Child(Seat { role: Role::CleanupHost, channel, beside: watched }));
         }
     };
     drop(watched);
     match host_process::spawn(Role::CleanupSpare)? {
-        Side::Parent(spare) => Ok(CleanupHost { first, spare }),
-        Side::Child(channel) => {
+        host_process::Side::Parent(spare) => Ok(Side::Parent(CleanupHost { first, spare })),
+        host_process::Side::Child(channel) => {
             // The first one's socket must have no holder but master.
             first.release();
-            drop(first);
-            let mut cleanup = Cleanup { configuration, journal, channel, container: None };
-            host_process::live(1, || cleanup.serve_spare(&watcher))
+            Ok(Side::Child(Seat { role: Role::CleanupSpare, channel, beside: watcher }))
         }
     }
 }
 
-type Watch = Channel<FromHostProcess, FromHostProcess>;
-
-struct Cleanup<'a> {
-    configuration: &'a [u8],
-    journal: &'a Journal,
-    channel: Own,
+/// One of the processes before its role.
+pub struct CleanUp {
+    seat: Seat,
+    configuration: Vec<u8>,
+    journal: Journal,
     /// The container process's pidfd, once there is one.
     container: Option<OwnedFd>,
 }
@@ -63,43 +80,62 @@ enum Wake {
     MasterDied,
 }
 
-impl Cleanup<'_> {
-    fn serve_first(&mut self, watched: &Watch) -> Result<()> {
+impl CleanUp {
+    /// Step 3, in the new process.
+    pub fn enter(seat: Seat, configuration: Vec<u8>, journal: Journal) -> Pending {
+        host_process::end_unless(FAILED, host_process::enter());
+        Pending::from(Work::CleanupHost(CleanUp { seat, configuration, journal, container: None }))
+    }
+
+    /// Which of the two it is.
+    pub fn role(&self) -> Role {
+        self.seat.role
+    }
+
+    /// The rest of its life.
+    pub fn run(mut self) -> ! {
+        let served = if self.role() == Role::CleanupSpare { self.serve_spare() } else { self.serve_first() };
+        let succeeded = host_process::end_unless(FAILED, served);
+        ending::end(if succeeded { 0 } else { FAILED })
+    }
+
+    /// Returns whether CleanupHost succeeded, if it was to be run here.
+    fn serve_first(&mut self) -> Result<bool> {
         let wake = self.wait_for_master()?;
         if wake == Wake::StandDown {
             // A spare that is gone needs no word.
-            let _ = watched.send(&FromHostProcess::Done, &[]);
-            return Ok(());
+            let _ = self.seat.beside.send(&FromHostProcess::Done, &[]);
+            return Ok(true);
         }
-        let result = self.run()?;
+        let result = self.clean_up()?;
         // The spare first: should this process be killed before it has answered master, the work is done all the same.
-        let _ = watched.send(&FromHostProcess::Done, &[]);
-        self.answer(result)
+        let _ = self.seat.beside.send(&FromHostProcess::Done, &[]);
+        host_process::answer(&self.seat.channel, result)
     }
 
-    fn serve_spare(&mut self, watcher: &Watch) -> Result<()> {
+    fn serve_spare(&mut self) -> Result<bool> {
         let mut master_died = false;
         loop {
-            let all = [watcher.as_fd(), self.channel.as_fd()];
+            let all = [self.seat.beside.as_fd(), self.seat.channel.as_fd()];
             let ready = sys::event::wait_readable(if master_died { &all[..1] } else { &all }, None)?;
             if ready[0] {
-                match watcher.receive()? {
-                    Received::Message(..) => return Ok(()),
+                match self.seat.beside.receive()? {
+                    Received::Message(..) => return Ok(true),
                     // The first one died before it was through.
                     Received::Closed if master_died => break,
-                    Received::Closed if self.wait_for_master()? == Wake::StandDown => return Ok(()),
+                    Received::Closed if self.wait_for_master()? == Wake::StandDown => return Ok(true),
                     Received::Closed => break,
                 }
             }
             match self.next_word()? {
-                Some(Wake::StandDown) => return Ok(()),
+                Some(Wake::StandDown) => return Ok(true),
                 Some(Wake::Run) => break,
                 Some(Wake::MasterDied) => master_died = true,
                 None => {}
             }
         }
-        let result = self.run()?;
-        self.answer(result)
+        let result = self.clean_up()?;
+        host_process::answer(&self.seat.channel, result)
     }
 
     fn wait_for_master(&mut self) -> Result<Wake> {
@@ -111,7 +147,7 @@ impl Cleanup<'_> {
     }
 
     fn next_word(&mut self) -> Result<Option<Wake>> {
-        match self.channel.receive()? {
+        match self.seat.channel.receive()? {
             Received::Message(ToHostProcess::Container, fds) => {
                 self.container = fds.into_iter().next();
                 Ok(None)
@@ -123,22 +159,15 @@ impl Cleanup<'_> {
     }
 
     /// Waits for the container's end, which master's death brings about, and cleans up what it can no longer use.
-    fn run(&self) -> Result<Result<()>> {
+    fn clean_up(&self) -> Result<Result<()>> {
         if let Some(pidfd) = &self.container {
             sys::event::wait_readable(&[pidfd.as_fd()], None)?;
         }
-        let called = host_process::run(self.configuration, Callback::CleanupHost, |engine, context| {
+        let called = host_process::run(&self.configuration, Callback::CleanupHost, |engine, context| {
             engine.operations.cleanup_host(context)
         });
         let undone = self.journal.undo();
         Ok(called.and(undone))
-    }
-
-    fn answer(&self, result: Result<()>) -> Result<()> {
-        if !host_process::answer(&self.channel, result)? {
-            sys::process::exit(1);
-        }
-        Ok(())
     }
 }
 

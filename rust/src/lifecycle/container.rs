@@ -16,11 +16,13 @@ use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
 use crate::lifecycle::cleanup_host::CleanupHost;
 use crate::lifecycle::ending::fail;
 use crate::lifecycle::messages::{Channel, FromContainer, Handshake, ToContainer, channel};
+use crate::lifecycle::pending::{Pending, Readied};
 use crate::lifecycle::roles::{Role, Step};
-use crate::lifecycle::{rpc_server, stage2};
+use crate::lifecycle::rpc_server::{self, RpcServer};
+use crate::lifecycle::stage2::Stage2;
 use crate::namespaces::{self, Target};
 use crate::plan::Plan;
-use crate::{privileges, registry, trace};
+use crate::{privileges, trace};
 
 /// Master's ends of the sockets that step 10 makes.
 pub struct MasterEnds {
@@ -102,8 +104,8 @@ pub struct Container {
 }
 
 impl Container {
-    /// The whole life of the process.
-    pub fn live(self) -> ! {
+    /// The life of the process up to its role, stage 2, and to that of the RPC server that it makes.
+    pub fn live(self) -> Pending {
         let Container { plan, engine_name, configuration, ends, targets, cleanup } = self;
         let ContainerEnds { master, rpc, control } = ends;
         let known = cleanup.as_ref().map_or(Ok(()), announce);
@@ -117,21 +119,21 @@ impl Container {
             Ok(Some((Forked::Child, connection))) => {
                 // The server says nothing on the stream, and must not hold it open.
                 drop(master);
-                rpc_server::live(&engine_name, connection, &control)
+                return RpcServer { engine_name, connection, control, cleanup }.enter();
             }
             Ok(Some((Forked::Parent(server), connection))) => {
                 drop(connection);
                 // While the server works.
-                let engine = registry::get(&configuration);
+                let engine = Readied::early(&engine_name, configuration);
                 rpc_server::wait(server, &control).and(engine)
             }
-            Ok(None) => registry::get(&configuration),
+            Ok(None) => Readied::early(&engine_name, configuration),
             Err(error) => Err(error),
         };
         match prepared {
             Ok(engine) => {
                 drop(cleanup);
-                stage2::live(&plan, &engine, master, &control)
+                Stage2 { plan, engine, master, control }.enter()
             }
             Err(error) => fail(&control, &error),
         }

@@ -11,10 +11,10 @@ use crate::engine::contract::Callback;
 use crate::engine::{CallbackResult, Context, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
-use crate::lifecycle::call;
 use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
 use crate::lifecycle::messages::{Channel, FromHostProcess, Received, Report, ToHostProcess, channel};
 use crate::lifecycle::roles::{Role, Step};
+use crate::lifecycle::{call, ending};
 use crate::{log, privileges, registry, trace};
 
 /// The process's own end.
@@ -29,7 +29,7 @@ pub struct HostProcess {
 
 /// Which side of [`spawn`] this is.
 pub enum Side {
-    /// The new process: it is to call [`live`].
+    /// The new process: it is to call [`enter`].
     Child(Own),
     /// The caller.
     Parent(HostProcess),
@@ -44,27 +44,24 @@ pub fn spawn(role: Role) -> Result<Side> {
     }
 }
 
-/// The whole life of the process: prepares it, then does `serve`. Ends with 0, or with `failure` after printing the error.
-pub fn live(failure: i32, serve: impl FnOnce() -> Result<()>) -> ! {
-    let result = enter().and_then(|()| {
-        trace::step(Step::HostProcesses);
-        serve()
-    });
-    let code = if result.is_ok() { 0 } else { failure };
-    if let Err(error) = result {
-        log::error(&error);
-    }
-    trace::event("exit", || serde_json::json!({ "code": code }));
-    sys::process::exit(code)
-}
-
-fn enter() -> Result<()> {
+/// What each of them does before its role: it leaves the caller's session and drops its privileges.
+pub fn enter() -> Result<()> {
     // It fails for a process group leader only, which a new process is not.
     let _ = nix::unistd::setsid();
     privileges::drop_for_good()?;
     // A parent that has died before this is no reason to end: its socket's end-of-file says so, and what it has made by then
     // is to be cleaned up.
-    privileges::arm_death_signal(Signal::TERM)
+    privileges::arm_death_signal(Signal::TERM)?;
+    trace::step(Step::HostProcesses);
+    Ok(())
+}
+
+/// What a step of the process came to. An error is printed and ends it with the exit code `failure`.
+pub fn end_unless<T>(failure: i32, result: Result<T>) -> T {
+    result.unwrap_or_else(|error| {
+        log::error(&error);
+        ending::end(failure)
+    })
 }
 
 /// Calls the process's one callback with the launcher's configuration.

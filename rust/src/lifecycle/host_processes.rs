@@ -4,34 +4,49 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use crate::engine::WaitStatus;
 use crate::error::Result;
 use crate::lifecycle::child::Child;
-use crate::lifecycle::cleanup_host::{self, CleanupHost};
-use crate::lifecycle::host_process::{Asker, HostProcess};
+use crate::lifecycle::cleanup_host::{self, CleanUp, CleanupHost};
+use crate::lifecycle::host_process::{self, Asker, HostProcess, Side};
 use crate::lifecycle::journal::Journal;
 use crate::lifecycle::messages::ToHostProcess;
-use crate::lifecycle::roles::Step;
-use crate::lifecycle::{Start, Stop, post_start_host};
+use crate::lifecycle::post_start_host::PostStart;
+use crate::lifecycle::roles::{Role, Step};
+use crate::lifecycle::{Start, Stop};
 use crate::{log, trace};
 
 /// Whichever of them there are.
+#[derive(Default)]
 pub struct HostProcesses {
     post_start: Option<HostProcess>,
     cleanup: Option<CleanupHost>,
+    /// What was made on the host, if there is a process to undo it.
+    journal: Option<Journal>,
 }
 
 impl HostProcesses {
     /// Makes those that the launcher asked for. The journal exists where there is a process to undo its entries.
-    pub fn spawn(start: &mut Start) -> Result<Self> {
-        let mut hosts = HostProcesses { post_start: None, cleanup: None };
+    pub fn spawn(start: &mut Start) -> Result<Self, Stop> {
+        let mut hosts = HostProcesses::default();
+        let configuration = &mut start.configuration;
         if start.facts.cleanup_host {
             let journal = Journal::new()?;
-            hosts.cleanup = Some(cleanup_host::spawn(&start.configuration, &journal)?);
-            start.journal = Some(journal);
+            match cleanup_host::spawn()? {
+                cleanup_host::Side::Parent(cleanup) => hosts.cleanup = Some(cleanup),
+                cleanup_host::Side::Child(seat) => {
+                    return Err(CleanUp::enter(seat, std::mem::take(configuration), journal).into());
+                }
+            }
+            hosts.journal = Some(journal);
         }
         if start.facts.post_start_host {
-            hosts.post_start = Some(post_start_host::spawn(&start.configuration, || drop(hosts.release()))?);
+            match host_process::spawn(Role::PostStartHost)? {
+                Side::Parent(process) => hosts.post_start = Some(process),
+                Side::Child(channel) => {
+                    drop(hosts.release());
+                    return Err(PostStart::enter(channel, std::mem::take(configuration)).into());
+                }
+            }
         }
         trace::step(Step::HostProcesses);
         Ok(hosts)
@@ -49,6 +64,11 @@ impl HostProcesses {
         all
     }
 
+    /// The journal, if there is one.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
     /// Tells the clean-up processes of the container, whose end they wait for should master die.
     pub fn container(&self, container: &Child) -> Result<()> {
         self.cleanup.as_ref().map_or(Ok(()), |cleanup| cleanup.container(container.as_fd()))
@@ -59,33 +79,42 @@ impl HostProcesses {
         self.post_start.as_ref().map(HostProcess::asker).transpose()
     }
 
-    /// The end of everything: has CleanupHost run unless stage 1 has done so, and returns what came of the run. A failure of
-    /// the clean-up is printed and hides nothing.
-    pub fn clean_up(mut self, outcome: Result<WaitStatus, Stop>, limit: Duration) -> Result<WaitStatus, Stop> {
+    /// The end of everything: has CleanupHost run unless stage 1 has done so, and returns why that end has come. A failure of the
+    /// clean-up is printed and hides nothing. A process that has let go of them has nothing to do here.
+    pub fn clean_up(self, stop: Stop, limit: Duration) -> Stop {
+        self.end(matches!(stop, Stop::Failed { cleaned: true, .. }), limit);
+        stop
+    }
+
+    /// As [`clean_up`](Self::clean_up); `cleaned` says whether stage 1 has run CleanupHost.
+    pub fn end(mut self, cleaned: bool, limit: Duration) {
         if let Some(process) = self.post_start.take() {
             // Heard if it still waits for its word. One that is gone needs none.
             let _ = process.tell(&ToHostProcess::StandDown, None);
             process.end(limit);
         }
-        let Some(cleanup) = self.cleanup.take() else { return outcome };
-        let cleaned = match &outcome {
-            Err(Stop::Failed { cleaned: true, .. }) => cleanup.stand_down(limit),
-            _ => cleanup.run(limit),
-        };
-        if let Err(error) = cleaned {
+        let Some(cleanup) = self.cleanup.take() else { return };
+        let ended = if cleaned { cleanup.stand_down(limit) } else { cleanup.run(limit) };
+        if let Err(error) = ended {
             log::error(&error);
         }
-        outcome
     }
 
     /// In a fork of the owner: lets go of them. Until the clean-up processes' sockets, which this returns, are dropped, they
     /// do not take the owner for dead.
     pub fn release(&mut self) -> Option<CleanupHost> {
-        if let Some(mut process) = self.post_start.take() {
+        self.disown();
+        let HostProcesses { cleanup, .. } = std::mem::take(self);
+        cleanup
+    }
+
+    /// In a fork of the owner: they are that one's to reap.
+    pub fn disown(&mut self) {
+        if let Some(process) = &mut self.post_start {
             process.release();
         }
-        let mut cleanup = self.cleanup.take()?;
-        cleanup.release();
-        Some(cleanup)
+        if let Some(cleanup) = &mut self.cleanup {
+            cleanup.release();
+        }
     }
 }

@@ -1,16 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Steps 4, 5 and 7: the environment emptied, standard streams repaired, stage 1's descriptors put where they belong.
+//! Steps 1, 4, 5 and 7: what a program must be like to start here, the environment emptied, standard streams repaired,
+//! stage 1's descriptors put where they belong.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::mount::{MsFlags, mount};
 use rustix::io::fcntl_dupfd_cloexec;
 
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
 use crate::launch;
 use crate::plan::{Descriptors, Facts};
+
+/// A start is a process's whole life: there is no second one in it, nor in one that the first has made.
+pub fn one_start() -> Result<()> {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if BEGUN.swap(true, Ordering::Relaxed) {
+        let text = "start the lifecycle: it has begun already, in this process or in the one that made it";
+        return Err(Error::new(ErrorKind::Refused, text).with_help("start it once; then run the role that it returns"));
+    }
+    Ok(())
+}
+
+/// The steps make processes, whose only thread is the one that has made them, and change what the kernel keeps for each
+/// thread. Where a filter hides how many there are, the caller is believed.
+pub fn one_thread() -> Result<()> {
+    if sys::process::has_one_thread() == Some(false) {
+        let text = "start the lifecycle: this process has more than one thread";
+        let help =
+            "start it before anything makes a thread: first in main, or in a constructor before a runtime starts";
+        return Err(Error::new(ErrorKind::Refused, text).with_help(help));
+    }
+    Ok(())
+}
 
 /// Step 4: empties the environment in place, bytes included, except for the message level and the knobs of language
 /// runtimes.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! master · was: starter · namespaces: the host's, or the container's user namespace · privileges: root's, or those of that
-//! user namespace · ends: as the container ended, 255 if something failed.
+//! master · was: starter · namespaces: the host's, or the container's user namespace, entered before its role · privileges:
+//! root's, or those of that user namespace · ends: as the container ended, 255 if something failed.
 //!
 //! Three activities run at the same time: *create* (CreateContainer, then the end of the RPC connection), *start* (waits on
 //! the master socket; PreStartProcess, PostStartHost, PostStartProcess) and *monitor*. The first fatal error or the
@@ -18,13 +18,15 @@ use crate::engine::contract::Callback;
 use crate::engine::{Context, Engine, Pid, Signals, WaitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
+use crate::lifecycle::call;
 use crate::lifecycle::check::check;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::container::MasterEnds;
+use crate::lifecycle::ending::conclude;
 use crate::lifecycle::host_processes::HostProcesses;
 use crate::lifecycle::messages::{Channel, FromContainer, ToContainer};
+use crate::lifecycle::pending::{Pending, Readied, Work};
 use crate::lifecycle::roles::{Role, Step};
-use crate::lifecycle::{Stop, call};
 use crate::plan::Plan;
 use crate::{log, trace};
 
@@ -39,25 +41,46 @@ pub use forward::forward_signals;
 use starting::{Progress, Starting};
 use words::Words;
 
-/// What master has to do with.
-pub struct Master<'a> {
-    /// The plan.
-    pub plan: Plan,
-    /// The engine.
-    pub engine: Engine,
+/// The process before its role: what master has to do with.
+pub struct Master {
+    plan: Plan,
+    engine: Readied,
     /// The container process.
-    pub child: Child,
+    child: Child,
     /// Its ends of the sockets.
-    pub ends: MasterEnds,
-    /// The host processes.
-    pub hosts: &'a mut HostProcesses,
+    ends: MasterEnds,
+    hosts: HostProcesses,
+    /// Of the clean-up on the host.
+    limit: Duration,
 }
 
-/// Step 17: returns how the container ended, after everything was cleaned up.
-pub fn run(master: Master<'_>) -> Result<WaitStatus, Stop> {
-    trace::enter(Role::Master, None);
-    trace::step(Step::Master);
-    let Master { plan, engine, child, ends, hosts } = master;
+impl Master {
+    /// Step 17, in the starter.
+    pub fn enter(
+        plan: Plan,
+        engine: Readied,
+        child: Child,
+        ends: MasterEnds,
+        hosts: HostProcesses,
+        limit: Duration,
+    ) -> Pending {
+        trace::enter(Role::Master, None);
+        trace::step(Step::Master);
+        Pending::from(Work::Master(Master { plan, engine, child, ends, hosts, limit }))
+    }
+
+    /// The rest of its life: ends as the container ended, after everything was cleaned up.
+    pub fn run(self) -> ! {
+        let Master { plan, engine, child, ends, hosts, limit } = self;
+        // The container is gone, whatever came of it, when this has returned.
+        let attended = engine.get().and_then(|engine| attend(plan, engine, child, ends, &hosts));
+        hosts.end(false, limit);
+        conclude(attended)
+    }
+}
+
+/// The three activities and CleanupContainer.
+fn attend(plan: Plan, engine: Engine, child: Child, ends: MasterEnds, hosts: &HostProcesses) -> Result<WaitStatus> {
     let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
     let queue = Arc::new(sys::signal::queue()?);
     let words = Arc::new(Words::new(ends.control.share()?));
@@ -83,7 +106,7 @@ struct Run<'a> {
     engine: Engine,
     child: Child,
     ends: MasterEnds,
-    hosts: &'a mut HostProcesses,
+    hosts: &'a HostProcesses,
     /// What the container process says.
     words: Arc<Words>,
     /// The engine's activities in threads of their own, if it monitors by itself.
@@ -239,7 +262,7 @@ impl Run<'_> {
     }
 
     /// Cancels, kills, reaps, cleans up.
-    fn conclude(&mut self, decided: Result<WaitStatus>) -> Result<WaitStatus, Stop> {
+    fn conclude(&mut self, decided: Result<WaitStatus>) -> Result<WaitStatus> {
         self.context.cancel()?;
         let (fatal, status) = match decided {
             Ok(status) => {
@@ -257,7 +280,7 @@ impl Run<'_> {
             sys::descriptor::close(image);
         }
         match fatal {
-            Some(error) => Err(Stop::from(error)),
+            Some(error) => Err(error),
             None => Ok(status),
         }
     }

@@ -1,41 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! post-start-host · child of: starter (master) · namespaces: the host's · privileges: real user, for good ·
-//! dies with: SIGTERM from parent death, or its socket's end · ends: 0 after PostStartHost, 255 if that failed ·
+//! post-start-host · child of: starter (master) · namespaces: the host's · privileges: real user, for good, from before its
+//! role · dies with: SIGTERM from parent death, or its socket's end · ends: 0 after PostStartHost, 255 if that failed ·
 //! runs it: at most once, when master says so.
 
 use crate::engine::contract::Callback;
 use crate::error::Result;
 use crate::ffi::sys;
-use crate::lifecycle::host_process::{self, HostProcess, Own, Side};
+use crate::lifecycle::ending;
+use crate::lifecycle::host_process::{self, Own};
 use crate::lifecycle::messages::{Received, ToHostProcess};
-use crate::lifecycle::roles::Role;
+use crate::lifecycle::pending::{Pending, Work};
 
-/// Makes the process. In it `release` lets go of what its parent owns.
-pub fn spawn(configuration: &[u8], release: impl FnOnce()) -> Result<HostProcess> {
-    match host_process::spawn(Role::PostStartHost)? {
-        Side::Parent(process) => Ok(process),
-        Side::Child(channel) => {
-            release();
-            host_process::live(255, || serve(&channel, configuration))
-        }
-    }
+/// The process before its role.
+pub struct PostStart {
+    configuration: Vec<u8>,
+    channel: Own,
 }
 
-fn serve(channel: &Own, configuration: &[u8]) -> Result<()> {
-    // So that the parent-death signal ends it.
-    sys::signal::unblock_all()?;
-    loop {
-        match channel.receive()? {
-            Received::Message(ToHostProcess::Run, _) => break,
-            Received::Message(ToHostProcess::Container, _) => {}
-            Received::Message(ToHostProcess::StandDown, _) | Received::Closed => return Ok(()),
+/// Its exit code if anything fails.
+const FAILED: i32 = 255;
+
+impl PostStart {
+    /// Step 3, in the new process.
+    pub fn enter(channel: Own, configuration: Vec<u8>) -> Pending {
+        // The mask is opened so that the parent-death signal ends it.
+        let entered = host_process::enter().and_then(|()| sys::signal::unblock_all());
+        host_process::end_unless(FAILED, entered);
+        Pending::from(Work::PostStartHost(PostStart { configuration, channel }))
+    }
+
+    /// The rest of its life.
+    pub fn run(self) -> ! {
+        let succeeded = host_process::end_unless(FAILED, self.serve());
+        ending::end(if succeeded { 0 } else { FAILED })
+    }
+
+    /// Returns whether the callback succeeded.
+    fn serve(&self) -> Result<bool> {
+        loop {
+            match self.channel.receive()? {
+                Received::Message(ToHostProcess::Run, _) => break,
+                Received::Message(ToHostProcess::Container, _) => {}
+                Received::Message(ToHostProcess::StandDown, _) | Received::Closed => return Ok(true),
+            }
         }
+        let result = host_process::run(&self.configuration, Callback::PostStartHost, |engine, context| {
+            engine.operations.post_start_host(context)
+        });
+        host_process::answer(&self.channel, result)
     }
-    let result = host_process::run(configuration, Callback::PostStartHost, |engine, context| {
-        engine.operations.post_start_host(context)
-    });
-    if !host_process::answer(channel, result)? {
-        sys::process::exit(255);
-    }
-    Ok(())
 }

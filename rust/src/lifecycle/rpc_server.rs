@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! RPC server · child of: container process, whose root and working directory it shares (CLONE_FS) · namespaces: the
-//! container's · privileges: those of its user namespace, or root's · dies with: SIGKILL from parent death · ends: 0 when
-//! its connection ends · does: what master's engine asks for.
+//! container's · privileges: those of its user namespace, or root's · dies with: SIGKILL from parent death, armed before its
+//! role · ends: 0 when its connection ends · does: what master's engine asks for.
 
 use std::os::unix::net::UnixStream;
 
@@ -12,8 +12,10 @@ use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gob::{Limits, Raw};
 use crate::lifecycle::child::{self, Child, Forked, not_cloned};
+use crate::lifecycle::cleanup_host::CleanupHost;
 use crate::lifecycle::ending::{end, fail};
 use crate::lifecycle::messages::{Channel, FromContainer, Received, ToContainer};
+use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
 use crate::rpc::builtin::Product;
 use crate::rpc::server::{Call, Observer};
@@ -41,18 +43,39 @@ pub fn wait(mut server: Child, control: &Channel<FromContainer, ToContainer>) ->
     }
 }
 
-/// The whole life of the server.
-pub fn live(engine_name: &str, connection: UnixStream, control: &Channel<FromContainer, ToContainer>) -> ! {
-    match serve(engine_name, connection) {
-        Ok(()) => end(0),
-        Err(error) => fail(control, &error.during("serve RPC requests")),
+/// The process before its role.
+pub struct RpcServer {
+    /// Whose methods it serves.
+    pub engine_name: String,
+    /// Its end of the RPC connection.
+    pub connection: UnixStream,
+    /// The container process's end of the core's own channel.
+    pub control: Channel<FromContainer, ToContainer>,
+    /// The clean-up processes, which do not take master for dead as long as this process holds them.
+    pub cleanup: Option<CleanupHost>,
+}
+
+impl RpcServer {
+    /// Step 15, in the new process.
+    pub fn enter(self) -> Pending {
+        // Should the container process have died before this was armed, then because master did, and the connection ends.
+        if let Err(error) = privileges::arm_death_signal(Signal::KILL) {
+            fail(&self.control, &error.during("serve RPC requests"));
+        }
+        trace::step(Step::RpcServer);
+        Pending::from(Work::RpcServer(self))
+    }
+
+    /// The rest of its life.
+    pub fn run(self) -> ! {
+        match serve(&self.engine_name, self.connection) {
+            Ok(()) => end(0),
+            Err(error) => fail(&self.control, &error.during("serve RPC requests")),
+        }
     }
 }
 
 fn serve(engine_name: &str, connection: UnixStream) -> Result<()> {
-    privileges::arm_death_signal(Signal::KILL)?;
-    // Should the container process have died before this was armed, then because master did, and the connection ends.
-    trace::step(Step::RpcServer);
     let own = registry::rpc_methods(engine_name).map(|methods| MethodSet::clone(&methods)).unwrap_or_default();
     let options = registry::builtin_methods(engine_name);
     let service = Service::new(engine_name, own, rpc::builtin::methods(&options)?);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! stage 1 · child of: starter · namespaces: the host's · privileges: real user, for good · dies with: SIGKILL from parent
-//! death · ends: 0 when it has decided, 255 if PrepareConfig failed · tells: the starter.
+//! stage 1 · child of: starter · namespaces: the host's · privileges: real user, for good, from before its role · dies with:
+//! SIGKILL from parent death · ends: 0 when it has decided, 255 if PrepareConfig failed · tells: the starter.
 //!
 //! It has a descriptor table of its own: what it or PrepareConfig opens ends with it, and the descriptors to be kept travel to
 //! the starter, which gives them the same numbers. Where the core's own descriptors are, it has the null device instead.
@@ -17,9 +17,12 @@ use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
 use crate::lifecycle::child::{Child, Forked, fork, not_cloned, tie_to_parent};
 use crate::lifecycle::handover::{Decision, HandOver};
+use crate::lifecycle::host_processes::HostProcesses;
+use crate::lifecycle::journal::Journal;
 use crate::lifecycle::messages::{Channel, FromStage1, MESSAGE_FDS, Received, Report, ToHostProcess, channel};
+use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
-use crate::lifecycle::{Start, Stop, call};
+use crate::lifecycle::{Start, Stop, call, ending};
 use crate::plan::Plan;
 use crate::{log, privileges, registry, trace};
 
@@ -39,20 +42,21 @@ pub struct Decided {
     pub process: Option<Child>,
 }
 
-/// Runs stage 1 and waits for its decision. `own` are the core's descriptors, which stage 1 must not get.
-pub fn run(start: &Start, own: &[BorrowedFd<'_>]) -> Result<Decided, Stop> {
+/// Runs stage 1 and waits for its decision.
+pub fn run(start: Start, hosts: &mut HostProcesses) -> Result<(Start, Decided), Stop> {
     let handover = HandOver::new()?;
-    let (ours, theirs) = channel::<ToHostProcess, FromStage1>()?;
+    let (ours, theirs) = channel()?;
     let parent = nix::unistd::getpid().as_raw();
     match fork(Role::Stage1, 0).map_err(|errno| not_cloned(Role::Stage1, &[], errno))? {
         Forked::Child => {
-            let mut hidden: Vec<BorrowedFd<'_>> = own.to_vec();
-            hidden.extend([ours.as_fd(), start.termination.as_fd()]);
-            live(start, &hidden, &theirs, &handover, parent)
+            let mut hosts = std::mem::take(hosts);
+            hosts.disown();
+            Err(Stage1 { start, hosts, theirs: ours, channel: theirs, handover }.enter(parent).into())
         }
         Forked::Parent(child) => {
             drop(theirs);
-            decide(start, child, &ours, handover)
+            let decided = decide(&start, child, &ours, handover)?;
+            Ok((start, decided))
         }
     }
 }
@@ -119,87 +123,102 @@ fn odd(what: &str) -> Error {
     Error::new(ErrorKind::Protocol, format!("hear from stage 1: {what}"))
 }
 
-fn live(
-    start: &Start,
-    hidden: &[BorrowedFd<'_>],
-    channel: &Channel<FromStage1, ToHostProcess>,
-    handover: &HandOver,
-    parent: i32,
-) -> ! {
-    let code = match enter(hidden, parent).map(|()| registry::get(&start.configuration)) {
-        Ok(Ok(engine)) => decide_and_tell(start, &engine, channel, handover),
-        // Without an engine there is nothing to clean up, and nobody who could: one message is enough.
-        Ok(Err(error)) => tell_failure(channel, &error, true),
-        Err(error) => tell_failure(channel, &error, false),
-    };
-    trace::event("exit", || serde_json::json!({ "code": code }));
-    sys::process::exit(code)
+/// The process before its role.
+pub struct Stage1 {
+    /// What the starter knew. Its queue of signals is the null device here.
+    start: Start,
+    /// The starter's host processes, and the journal. Their descriptors are the null device here.
+    hosts: HostProcesses,
+    /// The starter's end of the channel: the null device here.
+    theirs: Channel<ToHostProcess, FromStage1>,
+    channel: Channel<FromStage1, ToHostProcess>,
+    handover: HandOver,
 }
 
-fn enter(hidden: &[BorrowedFd<'_>], parent: i32) -> Result<()> {
-    privileges::drop_for_good()?;
-    tie_to_parent(Signal::KILL, parent)?;
-    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").tried(|| "open \"/dev/null\"")?;
-    for fd in hidden {
-        descriptor::install(null.as_fd(), fd.as_raw_fd())?;
+impl Stage1 {
+    /// Step 6, in the new process.
+    fn enter(self, parent: i32) -> Pending {
+        let entered = self.drop_and_hide(parent);
+        if let Err(error) = entered {
+            ending::end(self.tell_failure(&error, false));
+        }
+        Pending::from(Work::Stage1(self))
     }
-    sys::signal::unblock_all()?;
-    trace::step(Step::Stage1);
-    Ok(())
-}
 
-fn decide_and_tell(
-    start: &Start,
-    engine: &Engine,
-    channel: &Channel<FromStage1, ToHostProcess>,
-    handover: &HandOver,
-) -> i32 {
-    let prepared = prepare(start, engine).and_then(|(decision, configuration)| {
-        handover.write(&decision, &configuration)?;
-        tell_descriptors(channel, &decision.settings)
-    });
-    match prepared {
-        Ok(()) => 0,
-        Err(error) => {
-            let cleaned = start.facts.cleanup_host;
-            if cleaned {
-                clean_up(start, engine);
+    fn drop_and_hide(&self, parent: i32) -> Result<()> {
+        privileges::drop_for_good()?;
+        tie_to_parent(Signal::KILL, parent)?;
+        let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null");
+        let null = null.tried(|| "open \"/dev/null\"")?;
+        let mut hidden = self.hosts.descriptors();
+        hidden.extend([self.theirs.as_fd(), self.start.termination.as_fd()]);
+        for fd in hidden {
+            // The number stays taken: what PrepareConfig opens must not get it.
+            descriptor::install(null.as_fd(), fd.as_raw_fd())?;
+        }
+        sys::signal::unblock_all()?;
+        trace::step(Step::Stage1);
+        Ok(())
+    }
+
+    /// The rest of its life.
+    pub fn run(self) -> ! {
+        let code = match registry::get(&self.start.configuration) {
+            Ok(engine) => self.decide_and_tell(&engine),
+            // Without an engine there is nothing to clean up, and nobody who could: one message is enough.
+            Err(error) => self.tell_failure(&error, true),
+        };
+        ending::end(code)
+    }
+
+    fn decide_and_tell(&self, engine: &Engine) -> i32 {
+        let prepared = self.prepare(engine).and_then(|(decision, configuration)| {
+            self.handover.write(&decision, &configuration)?;
+            tell_descriptors(&self.channel, &decision.settings)
+        });
+        match prepared {
+            Ok(()) => 0,
+            Err(error) => {
+                let cleaned = self.start.facts.cleanup_host;
+                if cleaned {
+                    self.clean_up(engine);
+                }
+                self.tell_failure(&error, cleaned)
             }
-            tell_failure(channel, &error, cleaned)
         }
     }
-}
 
-fn prepare(start: &Start, engine: &Engine) -> Result<(Decision, Vec<u8>)> {
-    let journal = start.journal.as_ref().map(|journal| journal.share()).transpose()?;
-    let facts = config::Facts { is_suid: start.facts.setuid };
-    let mut config = StarterConfig::new(facts, start.configuration.clone(), journal);
-    call(Callback::PrepareConfig, || engine.operations.prepare_config(&mut config))?;
-    let (settings, _, warnings) = config.into_parts();
-    for warning in warnings {
-        log::warning(format_args!("{warning}"));
+    fn prepare(&self, engine: &Engine) -> Result<(Decision, Vec<u8>)> {
+        let journal = self.hosts.journal().map(Journal::share).transpose()?;
+        let facts = config::Facts { is_suid: self.start.facts.setuid };
+        let mut config = StarterConfig::new(facts, self.start.configuration.clone(), journal);
+        call(Callback::PrepareConfig, || engine.operations.prepare_config(&mut config))?;
+        let (settings, _, warnings) = config.into_parts();
+        for warning in warnings {
+            log::warning(format_args!("{warning}"));
+        }
+        // Refused here first, while PrepareConfig's own clean-up can still be called.
+        let declaration = engine.operations.declaration();
+        Plan::make(&settings, &self.start.facts, &declaration)?;
+        let common = lock(&engine.common);
+        let configuration = common.encode()?;
+        Ok((Decision { settings, declaration, engine_name: common.engine_name.clone() }, configuration))
     }
-    // Refused here first, while PrepareConfig's own clean-up can still be called.
-    let declaration = engine.operations.declaration();
-    Plan::make(&settings, &start.facts, &declaration)?;
-    let common = lock(&engine.common);
-    let configuration = common.encode()?;
-    Ok((Decision { settings, declaration, engine_name: common.engine_name.clone() }, configuration))
-}
 
-fn clean_up(start: &Start, engine: &Engine) {
-    let cleaned = Context::new()
-        .and_then(|context| call(Callback::CleanupHost, || engine.operations.cleanup_host(&context)))
-        .and_then(|()| start.journal.as_ref().map_or(Ok(()), |journal| journal.undo()));
-    if let Err(error) = cleaned {
-        log::error(&error.during("host cleanup failed"));
+    fn clean_up(&self, engine: &Engine) {
+        let cleaned = Context::new()
+            .and_then(|context| call(Callback::CleanupHost, || engine.operations.cleanup_host(&context)))
+            .and_then(|()| self.hosts.journal().map_or(Ok(()), Journal::undo));
+        if let Err(error) = cleaned {
+            log::error(&error.during("host cleanup failed"));
+        }
     }
-}
 
-fn tell_failure(channel: &Channel<FromStage1, ToHostProcess>, error: &Error, cleaned: bool) -> i32 {
-    // If the starter is gone, so is everybody who could hear of it.
-    let _ = channel.send(&FromStage1::Failed { report: Report::from(error), cleaned }, &[]);
-    255
+    fn tell_failure(&self, error: &Error, cleaned: bool) -> i32 {
+        // If the starter is gone, so is everybody who could hear of it.
+        let _ = self.channel.send(&FromStage1::Failed { report: Report::from(error), cleaned }, &[]);
+        255
+    }
 }
 
 fn tell_descriptors(channel: &Channel<FromStage1, ToHostProcess>, settings: &Settings) -> Result<()> {

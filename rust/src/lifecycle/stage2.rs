@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! stage 2 · was: container process · privileges: the container's own · dies with: SIGKILL from parent death, until it
-//! executes a program · ends as: the container's program, or an init shim of the engine's · tells: master.
+//! stage 2 · was: container process · privileges: the container's own, from before its role · dies with: SIGKILL from parent
+//! death, armed before its role and again in the thread that runs it, until it executes a program · ends as: the container's program, or an init shim of the engine's · tells: master.
 
 use std::os::unix::net::UnixStream;
 
@@ -8,28 +8,56 @@ use rustix::process::Signal;
 
 use crate::engine::contract::Callback;
 use crate::engine::{Engine, MasterConnection, WaitStatus};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ffi::sys;
 use crate::lifecycle::call;
 use crate::lifecycle::check::check;
 use crate::lifecycle::ending::end;
 use crate::lifecycle::messages::{Channel, FromContainer, Handshake, Report, ToContainer};
+use crate::lifecycle::pending::{Pending, Readied, Work};
 use crate::lifecycle::roles::{Role, Step};
 use crate::plan::Plan;
 use crate::{privileges, trace};
 
-/// Step 16: applies the container's privileges and calls StartProcess.
-pub fn live(plan: &Plan, engine: &Engine, master: UnixStream, control: &Channel<FromContainer, ToContainer>) -> ! {
-    trace::enter(Role::Stage2, None);
-    let mut master = MasterConnection::new(master);
-    let error = match start(plan, engine, &mut master) {
-        Ok(status) => end_shim(control, status),
-        Err(error) => error,
-    };
+/// The process before its role.
+pub struct Stage2 {
+    /// The plan.
+    pub plan: Plan,
+    /// The engine, by the configuration as PrepareConfig left it.
+    pub engine: Readied,
+    /// Its end of the stream to master.
+    pub master: UnixStream,
+    /// Its end of the core's own channel.
+    pub control: Channel<FromContainer, ToContainer>,
+}
+
+impl Stage2 {
+    /// Step 16, in the container process: applies the container's privileges.
+    pub fn enter(self) -> Pending {
+        trace::enter(Role::Stage2, None);
+        if let Err(error) = apply(&self.plan) {
+            give_up(&self.control, Some(&self.master), &error);
+        }
+        Pending::from(Work::Stage2(self))
+    }
+
+    /// The rest of its life: calls StartProcess.
+    pub fn run(self) -> ! {
+        let Stage2 { plan, engine, master, control } = self;
+        let mut master = MasterConnection::new(master);
+        match engine.get().and_then(|engine| start(&plan, &engine, &mut master)) {
+            Ok(status) => end_shim(&control, status),
+            Err(error) => give_up(&control, master.stream(), &error),
+        }
+    }
+}
+
+/// Tells master why the program does not start, and ends.
+fn give_up(control: &Channel<FromContainer, ToContainer>, master: Option<&UnixStream>, error: &Error) -> ! {
     // The reason first: when master reads the 'f' it is there already.
-    let report = FromContainer::Failed(Report::from(&error));
+    let report = FromContainer::Failed(Report::from(error));
     if control.send(&report, &[]).is_ok()
-        && let Some(stream) = master.stream()
+        && let Some(stream) = master
     {
         // Nothing is left to do where that cannot be said.
         let _ = Handshake::StartFailed.send(stream);
@@ -51,12 +79,18 @@ fn end_shim(control: &Channel<FromContainer, ToContainer>, status: WaitStatus) -
     }
 }
 
-fn start(plan: &Plan, engine: &Engine, master: &mut MasterConnection) -> Result<WaitStatus> {
+fn apply(plan: &Plan) -> Result<()> {
     privileges::apply(&plan.container, plan.facts.known_capabilities)
         .map_err(|error| error.during("apply the container's privileges"))?;
     privileges::arm_death_signal(Signal::KILL)?;
     trace::step(Step::Stage2);
+    Ok(())
+}
+
+fn start(plan: &Plan, engine: &Engine, master: &mut MasterConnection) -> Result<WaitStatus> {
     check(plan, Role::Stage2, Callback::StartProcess)?;
+    // It belongs to a thread, and the program gets that of the thread which executes it.
+    privileges::arm_death_signal(Signal::KILL)?;
     // The container's program starts with default dispositions and an empty mask, whatever the caller's were.
     sys::signal::ignore(libc::SIGXFSZ, false);
     sys::signal::unblock_all()?;

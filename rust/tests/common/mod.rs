@@ -58,14 +58,28 @@ pub struct Starter {
 impl Starter {
     /// The one with the engine `probe`.
     pub fn probe() -> Self {
+        Self::begins("starter")
+    }
+
+    /// The same under a name by which the Rust one chooses how it begins its life (rust/examples/starter/begin.rs).
+    pub fn begins(name: &str) -> Self {
         let named = std::env::var_os("PINION_TEST_STARTER").map(PathBuf::from);
-        Self::copy(&named.unwrap_or_else(|| built().join("examples/starter")))
+        Self::copy(&named.unwrap_or_else(|| built().join("examples/starter")), name)
+    }
+
+    /// The names of those that must behave alike: registering before the steps, after them, and running the role in a second
+    /// thread. Another starter than the Rust one has its own way only.
+    pub fn ways() -> &'static [&'static str] {
+        match std::env::var_os("PINION_TEST_STARTER") {
+            Some(_) => &["starter"],
+            None => &["starter", "starter-late", "starter-thread"],
+        }
     }
 
     /// A copy that every user can execute.
-    pub fn copy(program: &Path) -> Self {
+    fn copy(program: &Path, name: &str) -> Self {
         let folder = shared_folder();
-        let copy = folder.path().join("starter");
+        let copy = folder.path().join(name);
         copy_program(program, &copy);
         Starter { program: copy, _folder: folder }
     }

@@ -35,7 +35,8 @@ pub fn with<T>(number: RawFd, use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> Resul
     if !is_open(number) {
         return Err(Error::system(format!("use descriptor {number}"), libc::EBADF));
     }
-    // SAFETY: the number is open, and nothing closes it while this single-threaded process is in the call.
+    // SAFETY: the number is open, and nothing closes it in the call: either the process has one thread, or an engine has
+    // asked for this number to be kept and has returned.
     Ok(use_it(unsafe { BorrowedFd::borrow_raw(number) }))
 }
 

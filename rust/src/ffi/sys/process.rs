@@ -92,6 +92,16 @@ pub fn is_secure_execution() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// Whether the process has one thread, from the kernel and without /proc: unsharing the thread group (unshare(2)) changes
+/// nothing then and is refused otherwise. `None` where a filter refuses the question.
+pub fn has_one_thread() -> Option<bool> {
+    match nix::sched::unshare(nix::sched::CloneFlags::CLONE_THREAD) {
+        Ok(()) => Some(true),
+        Err(Errno::EINVAL) => Some(false),
+        Err(_) => None,
+    }
+}
+
 /// The caller's user and group ids: real, effective, saved.
 pub fn ids() -> ([u32; 3], [u32; 3]) {
     let (mut uid, mut gid) = ([u32::MAX; 3], [u32::MAX; 3]);
@@ -119,6 +129,12 @@ pub fn own_user_namespace() -> Result<OwnedFd, Errno> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn threads_of_this_process_are_seen() {
+        // This test runs in one beside the main thread.
+        assert_eq!(super::has_one_thread(), Some(false));
+    }
+
     #[test]
     fn ids_are_those_of_the_kernel() {
         let status = std::fs::read_to_string("/proc/self/status").expect("status");

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A process that has come to its role and has not begun it: everything that the role needs, owned by it.
+//!
+//! Each role has two halves. Its `enter` runs in [`start`](super::start), with one thread, and leaves the process with the
+//! namespaces, privileges, parent-death signal and signal mask that it is to have. Its `run` calls the engine, whenever the
+//! program is ready for that and in whichever of its threads.
+
+use super::cleanup_host::CleanUp;
+use super::ending;
+use super::master::Master;
+use super::post_start_host::PostStart;
+use super::roles::Role;
+use super::rpc_server::RpcServer;
+use super::stage1::Stage1;
+use super::stage2::Stage2;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ffi::sys;
+use crate::{log, registry};
+
+/// A process whose role has not begun. A program that drops it gives the role up: the process ends with 255, and the others
+/// take it for dead.
+#[must_use = "the others wait for this process until it runs its role"]
+pub struct Pending(Option<Box<Work>>);
+
+/// What there is to do.
+pub enum Work {
+    /// PostStartHost.
+    PostStartHost(PostStart),
+    /// CleanupHost, as the first of the two processes or as the spare.
+    CleanupHost(CleanUp),
+    /// PrepareConfig.
+    Stage1(Stage1),
+    /// RPC requests.
+    RpcServer(RpcServer),
+    /// StartProcess.
+    Stage2(Stage2),
+    /// The three activities.
+    Master(Master),
+}
+
+impl From<Work> for Pending {
+    fn from(work: Work) -> Self {
+        Pending(Some(Box::new(work)))
+    }
+}
+
+impl Pending {
+    /// Which role this process has.
+    pub fn role(&self) -> Role {
+        match self.0.as_deref() {
+            Some(Work::PostStartHost(_)) => Role::PostStartHost,
+            Some(Work::CleanupHost(cleanup)) => cleanup.role(),
+            Some(Work::Stage1(_)) => Role::Stage1,
+            Some(Work::RpcServer(_)) => Role::RpcServer,
+            Some(Work::Stage2(_)) => Role::Stage2,
+            // It holds its work until `run` takes both.
+            Some(Work::Master(_)) | None => Role::Master,
+        }
+    }
+
+    /// Runs the role, after which nothing can be registered any more. The process ends in here.
+    ///
+    /// Any thread may call it, with the credentials, the signal mask and the working directory that [`start`](super::start)
+    /// left. The thread that called that must live on: the kernel takes its end for the death of its children's parent.
+    pub fn run(mut self) -> ! {
+        registry::begin();
+        match self.0.take().map(|work| *work) {
+            Some(Work::PostStartHost(work)) => work.run(),
+            Some(Work::CleanupHost(work)) => work.run(),
+            Some(Work::Stage1(work)) => work.run(),
+            Some(Work::RpcServer(work)) => work.run(),
+            Some(Work::Stage2(work)) => work.run(),
+            Some(Work::Master(work)) => work.run(),
+            None => ending::end(super::FAILURE),
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let role = self.role();
+        if let Some(work) = self.0.take() {
+            // Undone, its parts would kill the processes that are to clean up.
+            std::mem::forget(work);
+            log::error(&Error::new(ErrorKind::Refused, format!("run {role}: the program has given its role up")));
+            sys::process::exit(super::FAILURE);
+        }
+    }
+}
+
+/// An engine that is made ready as early as can be: beside the work of other processes if the program has registered it by
+/// then, else when the role begins.
+pub enum Readied {
+    /// It is ready.
+    Engine(Engine),
+    /// It is not registered yet: its configuration.
+    Configuration(Vec<u8>),
+}
+
+impl Readied {
+    /// Makes the engine `name` ready, if it is registered.
+    pub fn early(name: &str, configuration: Vec<u8>) -> Result<Self> {
+        if registry::is_registered(name) {
+            return registry::get(&configuration).map(Readied::Engine);
+        }
+        Ok(Readied::Configuration(configuration))
+    }
+
+    /// The engine, which must be registered by now.
+    pub fn get(self) -> Result<Engine> {
+        match self {
+            Readied::Engine(engine) => Ok(engine),
+            Readied::Configuration(configuration) => registry::get(&configuration),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A program may run the role in another thread.
+    #[test]
+    fn it_may_go_to_another_thread() {
+        fn sendable<T: Send>() {}
+        sendable::<super::Pending>();
+    }
+}
