@@ -3,7 +3,7 @@
 //!
 //! A stream is a list of length-prefixed messages. A message either defines a type, or holds a value of a type
 //! defined before. Bottom up: [`number`] reads and writes integers, [`schema`] describes types, [`names`] holds what
-//! Go calls registered types, [`decode`] and [`encode`] are the two ends of a stream, [`serde`](mod@self::serde) maps
+//! Go calls registered types, [`notation`] reads types as Go writes them, [`decode`] and [`encode`] are the two ends of a stream, [`serde`](mod@self::serde) maps
 //! values to Rust types by Go's rules, [`value`] holds a value whose Go type nobody here knows.
 //!
 //! Go's rules: fields are matched by name; a field that one side lacks is skipped or keeps its value; zero values are
@@ -22,6 +22,7 @@ mod known;
 pub mod limits;
 pub(crate) mod messages;
 pub mod names;
+pub mod notation;
 pub mod number;
 pub mod schema;
 pub mod serde;

@@ -12,6 +12,10 @@ use super::{Error, Names, Result};
 /// The number of a type whose components are being numbered.
 const UNNUMBERED: Id = 0;
 
+/// How many types may be numbered within one another, each for the first time: a peer may define a chain of thousands,
+/// of which a value sent back to it needs none but the first.
+const DEPTH: u32 = 128;
+
 /// What Go calls a component in its definition, which depends on where it meets it first.
 enum Naming {
     /// By its name.
@@ -39,13 +43,16 @@ pub(crate) struct Announcer {
     kept: Vec<Handle>,
     own: Arc<Types>,
     next: Id,
+    /// How many types are being numbered.
+    depth: u32,
     pub names: Arc<Names>,
 }
 
 impl Announcer {
     /// No type is numbered yet.
     pub fn new(names: Names) -> Self {
-        Announcer { ids: Vec::new(), kept: Vec::new(), own: Arc::default(), next: FIRST_OWN_ID, names: Arc::new(names) }
+        let (own, names) = (Arc::default(), Arc::new(names));
+        Announcer { ids: Vec::new(), kept: Vec::new(), own, next: FIRST_OWN_ID, depth: 0, names }
     }
 
     /// The types that were defined.
@@ -90,9 +97,17 @@ impl Announcer {
         let address = std::ptr::from_ref::<Type>(ty).addr();
         match self.place(address) {
             Ok(place) => return Ok(self.ids[place].1),
+            Err(_) if self.depth == DEPTH => return Err(Error::data("gob: invalid nesting depth")),
             Err(place) => self.ids.insert(place, (address, UNNUMBERED)),
         }
         self.kept.push(ty.clone());
+        self.depth += 1;
+        let id = self.number_new(types, ty, address, name);
+        self.depth -= 1;
+        id
+    }
+
+    fn number_new(&mut self, types: &Types, ty: &Type, address: usize, name: Cow<'static, str>) -> Result<Id> {
         let kind = match &ty.kind {
             Kind::Array { elem, len } => {
                 let [elem] = self.components(types, address, [(*elem, Naming::None)])?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Both ends of a stream against each other, exact bytes, and streams that nobody should send.
 
+mod json;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;

@@ -3,11 +3,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+use super::Error;
 use super::bytes::Bytes;
 use super::schema::{Kind, Marshaler, Type};
 use super::serde::Typed;
@@ -91,6 +93,53 @@ fn date(day: i128) -> (i128, i128, i128) {
     (era * 400 + year + i128::from(month >= 10), month + shift, day - (153 * month + 2) / 5 + 1)
 }
 
+/// Counts the days from 1970 to a day, whether or not its month has so many.
+fn day_number(year: i128, month: i128, day: i128) -> i128 {
+    let year = year - i128::from(month <= 2);
+    let (era, year) = (year.div_euclid(400), year.rem_euclid(400));
+    let day = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
+}
+
+impl FromStr for Time {
+    type Err = Error;
+
+    /// RFC 3339, as Go's `encoding/json` reads it: `2006-01-02T15:04:05.999999999Z` or with an offset.
+    fn from_str(text: &str) -> Result<Time, Error> {
+        rfc3339(text).ok_or_else(|| Error::data(format!("gob: {text:?} is no time of RFC 3339")))
+    }
+}
+
+fn rfc3339(text: &str) -> Option<Time> {
+    let number =
+        |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+    let two = |from: usize, before: &str, most: i128| {
+        let digits = text.get(from..)?.strip_prefix(before)?.get(..2)?;
+        number(digits).filter(|number| *number <= most)
+    };
+    let (year, month, day) = (number(text.get(..4)?)?, two(4, "-", 12)?, two(7, "-", 31)?);
+    let second = two(10, "T", 23)? * 3600 + two(13, ":", 59)? * 60 + two(16, ":", 59)?;
+    let days = day_number(year, month, day);
+    let mut rest = text.get(19..)?;
+    let mut nanoseconds = 0;
+    if let Some(fraction) = rest.strip_prefix('.') {
+        let digits = fraction.find(|digit: char| !digit.is_ascii_digit()).filter(|digits| (1..=9).contains(digits))?;
+        nanoseconds = format!("{:0<9}", &fraction[..digits]).parse().ok()?;
+        rest = &fraction[digits..];
+    }
+    let offset = match rest.split_at_checked(1)? {
+        ("Z", "") => None,
+        (sign @ ("+" | "-"), offset) if offset.len() == 5 => {
+            let start = text.len() - 5;
+            let seconds = i32::try_from(two(start, "", 23)? * 3600 + two(start + 2, ":", 59)? * 60).ok()?;
+            Some(if sign == "-" { -seconds } else { seconds })
+        }
+        _ => return None,
+    };
+    let seconds = i64::try_from(days * 86_400 + second - i128::from(offset.unwrap_or_default())).ok()?;
+    (date(days) == (year, month, day)).then_some(Time { seconds, nanoseconds, offset })
+}
+
 impl Default for Time {
     /// Go's zero time, the first of January of year 1.
     fn default() -> Self {
@@ -132,7 +181,7 @@ impl<'de> Deserialize<'de> for Time {
 }
 
 /// The name of the type in a stream.
-pub(crate) const NAME: &str = "Time";
+const NAME: &str = "Time";
 
 impl Typed for Time {
     fn gob_type() -> &'static Type {
@@ -145,9 +194,62 @@ impl Typed for Time {
     }
 }
 
+/// Whether a type that has no Rust type is Go's `time.Time`, as far as a stream says.
+pub(crate) fn is_time(ty: &Type) -> bool {
+    ty.name == NAME && matches!(ty.kind, Kind::Opaque(Marshaler::Gob))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn times_are_read_as_they_are_shown(
+            seconds in -YEAR_ONE + 90_000..253_402_200_000i64,
+            nanoseconds in prop_oneof![Just(0), 0..1_000_000_000u32],
+            minutes in proptest::option::of(-1439..1440i32),
+        ) {
+            let offset = minutes.map(|minutes| minutes * 60);
+            let time = Time { seconds, nanoseconds, offset };
+            let read: Time = time.to_string().parse().unwrap();
+            prop_assert_eq!((read.seconds, read.nanoseconds), (seconds, nanoseconds));
+            prop_assert_eq!(read.offset.unwrap_or_default(), offset.unwrap_or_default());
+        }
+
+        #[test]
+        fn days_are_read_as_they_are_shown(
+            text in "[0-2][0-9]{3}-[0-1][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,10})?(Z|[+-][0-2][0-9]:[0-6][0-9]|é)"
+        ) {
+            if let Ok(time) = text.parse::<Time>() {
+                prop_assert_eq!(&time.to_string()[..19], &text[..19]);
+            }
+        }
+    }
+
+    #[test]
+    fn days_and_times_that_do_not_exist_are_refused() {
+        assert_eq!("0001-01-01T00:00:00Z".parse::<Time>().unwrap(), Time::default());
+        assert_eq!("2000-02-29T05:30:00.5+05:30".parse::<Time>().unwrap().seconds, 951_782_400);
+        for text in [
+            "",
+            "2001-02-29T00:00:00Z",
+            "2001-13-01T00:00:00Z",
+            "2001-00-01T00:00:00Z",
+            "2001-01-00T00:00:00Z",
+            "2001-01-01T24:00:00Z",
+            "2001-01-01T00:00:60Z",
+            "2001-01-01T00:00:00",
+            "2001-01-01T00:00:00.Z",
+            "2001-01-01T00:00:00.1234567890Z",
+            "2001-01-01T00:00:00x05:30",
+            "2001-01-01 00:00:00Z",
+            "+001-01-01T00:00:00Z",
+        ] {
+            assert!(text.parse::<Time>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_time_before_1970_keeps_its_nanoseconds() {

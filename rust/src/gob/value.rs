@@ -8,11 +8,11 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::bytes::{Bytes, complex};
 use super::number::Reader;
-use super::schema::{Field, Handle, Id, Kind, Marshaler, Ref, Type, Types};
+use super::schema::{Field, Handle, Id, Kind, Ref, Type, Types};
 use super::serde::ser::ValueWriter;
 use super::serde::walk::{Scope, deeper, interface, next_field};
 use super::string::ByteString;
-use super::time::{self, Time};
+use super::time::{Time, is_time};
 use super::{Error, Result};
 
 /// A value and its type.
@@ -201,10 +201,9 @@ impl ValueParser<'_> {
             }
             Kind::Bytes => Value::Bytes(reader.counted("data")?.to_vec()),
             Kind::String => Value::String(reader.counted("string")?.to_vec().into()),
-            Kind::Opaque(marshaler) => {
+            Kind::Opaque(_) => {
                 let bytes = reader.counted("data")?;
-                let time = Time::from_bytes(bytes)
-                    .filter(|time| *marshaler == Marshaler::Gob && ty.name == time::NAME && time.to_bytes() == bytes);
+                let time = Time::from_bytes(bytes).filter(|time| is_time(ty) && time.to_bytes() == bytes);
                 time.map_or_else(|| Value::Opaque(bytes.to_vec()), Value::Time)
             }
             Kind::Array { elem, len } => {

@@ -9,10 +9,11 @@ use serde::ser::{self, Serialize};
 
 use crate::gob::announce::Announcer;
 use crate::gob::bytes::{Complex, from_base64};
-use crate::gob::number::{put_counted, put_float, put_int, put_uint, set_count};
+use crate::gob::number::{put_counted, put_float, put_int, put_uint};
 use crate::gob::schema::{self, Handle, Kind, Type, Types};
+use crate::gob::time::{Time, is_time};
 use crate::gob::{Error, Result};
-use compound::{Compound, Parts, Structure};
+use compound::{Compound, Parts, Structure, concrete};
 
 /// How deep a value may be nested that this side sends: what the default limits let a peer read.
 const DEPTH: u32 = 64;
@@ -114,6 +115,7 @@ impl<'a, 's> ValueWriter<'a, 's> {
                 self.state.body.push(0);
                 Ok(())
             }
+            _ if is_time(self.ty) => self.scalar(false, |out| put_counted(out, &Time::default().to_bytes())),
             _ => Err(Error::data("gob: encodeArray: nil element")),
         }
     }
@@ -141,15 +143,7 @@ impl<'a, 's> ValueWriter<'a, 's> {
             return Err(self.mismatch("an interface value"));
         }
         self.begin(false);
-        put_counted(self.state.body, name);
-        let id = self.state.announcer.announce(types, ty, self.state.definitions)?;
-        put_int(self.state.body, id.into());
-        let place = self.state.body.len();
-        self.state.body.push(0);
-        let depth = deeper(self.depth)?;
-        write(ValueWriter { types, ty, state: self.state, slot: Slot::Top, depth })?;
-        set_count(self.state.body, place);
-        Ok(())
+        concrete(self.state, deeper(self.depth)?, (name, types, ty), write)
     }
 
     fn sequence(mut self, count: usize) -> Result<Compound<'a, 's>> {
@@ -200,6 +194,10 @@ impl<'a, 's> ValueWriter<'a, 's> {
                 put_uint(self.state.body, count as u64);
                 let (key, elem) = (self.types.resolve(*key)?, self.types.resolve(*elem)?);
                 self.compound(Parts::Entries { key, elem }, count)
+            }
+            Kind::Interface if count == 2 => {
+                self.begin(false);
+                self.compound(Parts::Interface { name: None, value: false }, count)
             }
             _ => Err(self.mismatch("a map")),
         }
@@ -291,10 +289,13 @@ impl<'a, 's> ser::Serializer for ValueWriter<'a, 's> {
         let not_a = |what| Error::data(format!("gob: {text:?} is not {what}"));
         match (&self.ty.kind, &self.slot) {
             (Kind::String, _) => self.scalar(text.is_empty(), |out| put_counted(out, text.as_bytes())),
+            (Kind::Opaque(_), _) if is_time(self.ty) && text.contains(':') => text.parse::<Time>()?.serialize(self),
             (Kind::Bytes | Kind::Opaque(_), _) => {
                 self.serialize_bytes(&from_base64(text).ok_or_else(|| not_a("valid base64"))?)
             }
             (Kind::Int, Slot::Key) => self.serialize_i64(text.parse().map_err(|_| not_a("a number"))?),
+            (Kind::Bool, Slot::Key) => self.serialize_bool(text.parse().map_err(|_| not_a("a bool"))?),
+            (Kind::Float, Slot::Key) => self.serialize_f64(text.parse().map_err(|_| not_a("a number"))?),
             (Kind::Uint, Slot::Key) => self.serialize_u64(text.parse().map_err(|_| not_a("a number"))?),
             _ => Err(self.mismatch("text")),
         }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use serde::ser::{self, Serialize};
 
 use super::{Slot, State, ValueWriter};
-use crate::gob::number::{Reader, put_uint};
-use crate::gob::schema::{self, Field, Type, Types};
+use crate::gob::number::{Reader, put_counted, put_int, put_uint, set_count};
+use crate::gob::schema::{self, Field, Handle, Type, Types};
 use crate::gob::{Error, Result};
 
 /// Writes the parts of a value one by one.
@@ -22,10 +22,25 @@ pub(crate) struct Compound<'a, 's> {
 
 /// What the parts are and how far they are.
 pub(super) enum Parts<'a> {
-    Elements { elem: &'a Type },
-    Entries { key: &'a Type, elem: &'a Type },
+    Elements {
+        elem: &'a Type,
+    },
+    Entries {
+        key: &'a Type,
+        elem: &'a Type,
+    },
     Bytes,
-    Loose { fields: &'a [Field], start: usize, sent: Vec<(usize, Range<usize>)>, index: usize },
+    /// An interface value as JSON shows it: the registered name under "type", then the value under "value".
+    Interface {
+        name: Option<Vec<u8>>,
+        value: bool,
+    },
+    Loose {
+        fields: &'a [Field],
+        start: usize,
+        sent: Vec<(usize, Range<usize>)>,
+        index: usize,
+    },
 }
 
 impl<'s> Compound<'_, 's> {
@@ -58,10 +73,15 @@ impl<'s> Compound<'_, 's> {
         let mark = self.state.body.len();
         write(self.one(&schema::STRING, Slot::Element))?;
         let name = Reader::new(&self.state.body[mark..]).counted("field name")?;
-        if let Parts::Loose { fields, index, .. } = &mut self.parts {
-            *index = fields.iter().position(|field| field.name.as_bytes() == name).ok_or_else(|| {
-                Error::data(format!("gob: no field {:?} in the struct to send", String::from_utf8_lossy(name)))
-            })?;
+        match &mut self.parts {
+            Parts::Loose { fields, index, .. } => {
+                *index = fields.iter().position(|field| field.name.as_bytes() == name).ok_or_else(|| {
+                    Error::data(format!("gob: no field {:?} in the struct to send", String::from_utf8_lossy(name)))
+                })?;
+            }
+            Parts::Interface { name: None, .. } if name == b"type" => {}
+            Parts::Interface { name: Some(_), value } if name == b"value" => *value = true,
+            _ => return Err(no_interface()),
         }
         self.state.body.truncate(mark);
         Ok(())
@@ -71,6 +91,7 @@ impl<'s> Compound<'_, 's> {
     pub fn value(&mut self, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
         let (fields, index) = match &self.parts {
             Parts::Entries { elem, .. } => return write(self.one(elem, Slot::Element)),
+            Parts::Interface { .. } => return self.interface(write),
             Parts::Loose { fields, index, .. } => (*fields, *index),
             _ => return Err(wrong_count()),
         };
@@ -82,6 +103,22 @@ impl<'s> Compound<'_, 's> {
             sent.push((index, mark..self.state.body.len()));
         }
         Ok(())
+    }
+
+    /// The registered name of an interface value, or the value.
+    fn interface(&mut self, write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>) -> Result<()> {
+        let mark = self.state.body.len();
+        let Parts::Interface { name: Some(name), value: true } = &self.parts else {
+            write(self.one(&schema::STRING, Slot::Element))?;
+            let name = Reader::new(&self.state.body[mark..]).counted("type name")?.to_vec();
+            self.state.body.truncate(mark);
+            self.parts = Parts::Interface { name: Some(name), value: false };
+            return Ok(());
+        };
+        let names = self.state.announcer.names.clone();
+        let local = names.incoming(std::str::from_utf8(name).map_err(|_| no_interface())?);
+        let (wire, types, ty) = names.outgoing(local)?;
+        concrete(self.state, self.depth, (wire.as_bytes(), types, ty), write)
     }
 
     /// Ends the value.
@@ -153,6 +190,27 @@ impl<'a, 's> Structure<'a, 's> {
         self.state.body.push(0);
         Ok(())
     }
+}
+
+/// Writes what an interface holds: the name, and the value of that type.
+pub(super) fn concrete<'s>(
+    state: &mut State<'s>,
+    depth: u32,
+    (name, types, ty): (&[u8], &Types, &Handle),
+    write: impl FnOnce(ValueWriter<'_, 's>) -> Result<()>,
+) -> Result<()> {
+    put_counted(state.body, name);
+    let id = state.announcer.announce(types, ty, state.definitions)?;
+    put_int(state.body, id.into());
+    let place = state.body.len();
+    state.body.push(0);
+    write(ValueWriter { types, ty, state, slot: Slot::Top, depth })?;
+    set_count(state.body, place);
+    Ok(())
+}
+
+fn no_interface() -> Error {
+    Error::data("gob: an interface value is {\"type\": a registered name, \"value\": …}")
 }
 
 fn wrong_count() -> Error {
