@@ -3,13 +3,15 @@
 //! lifecycle begins its roles.
 
 use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
 use crate::engine::{Document, Engine, Operations, lock};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gob::Limits;
 use crate::log::guard;
-use crate::rpc::builtin;
-use crate::rpc::service::MethodSet;
+use crate::rpc::service::{MethodSet, Service};
+use crate::rpc::{self, builtin};
 
 static REGISTRY: Registry = Registry::new();
 
@@ -49,6 +51,18 @@ pub fn builtin_methods(name: &str) -> builtin::Options {
 /// The methods registered for an engine.
 pub fn rpc_methods(name: &str) -> Option<Arc<MethodSet>> {
     lock(&REGISTRY.0).methods.get(name).cloned()
+}
+
+/// What the RPC server of an engine answers: its own methods and the built-in ones that were chosen for it. Errors: nothing
+/// is registered under the name; a name of the built-in methods cannot be translated as chosen.
+pub fn service(name: &str) -> Result<Service> {
+    REGISTRY.service(name)
+}
+
+/// Serves the RPC methods of an engine on a connection until the peer closes it. Errors: as [`service`]; the connection
+/// breaks, or a request cannot be read.
+pub fn serve_rpc(name: &str, connection: UnixStream) -> Result<()> {
+    rpc::serve(connection, &service(name)?, &Limits::default())
 }
 
 /// The names of the engines, sorted.
@@ -158,6 +172,18 @@ impl Registry {
         entries.check("built-in methods of", name)?;
         entries.builtin.insert(name.to_owned(), options);
         Ok(())
+    }
+
+    fn service(&self, name: &str) -> Result<Service> {
+        let (own, options) = {
+            let entries = lock(&self.0);
+            (entries.methods.get(name).cloned(), entries.builtin.get(name).cloned())
+        };
+        if own.is_none() && options.is_none() {
+            self.find(name)?;
+        }
+        let own = own.map(|methods| MethodSet::clone(&methods)).unwrap_or_default();
+        Ok(Service::new(name, own, builtin::methods(&options.unwrap_or_default())?))
     }
 
     fn find(&self, name: &str) -> Result<Arc<dyn Operations>> {

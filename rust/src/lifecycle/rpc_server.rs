@@ -19,7 +19,6 @@ use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
 use crate::rpc::builtin::Product;
 use crate::rpc::server::{Call, Observer};
-use crate::rpc::service::{MethodSet, Service};
 use crate::{privileges, registry, rpc, trace};
 
 /// Step 15, in the container process: makes the RPC server.
@@ -76,10 +75,8 @@ impl RpcServer {
 }
 
 fn serve(engine_name: &str, connection: UnixStream) -> Result<()> {
-    let own = registry::rpc_methods(engine_name).map(|methods| MethodSet::clone(&methods)).unwrap_or_default();
-    let options = registry::builtin_methods(engine_name);
-    let service = Service::new(engine_name, own, rpc::builtin::methods(&options)?);
-    let mut recorder = Recorder(options.product);
+    let service = registry::service(engine_name)?;
+    let mut recorder = Recorder(registry::builtin_methods(engine_name).product);
     let observer: Option<&mut dyn Observer> = if trace::is_on() { Some(&mut recorder) } else { None };
     rpc::server::serve_observed(connection, &service, &Limits::default(), observer)
 }

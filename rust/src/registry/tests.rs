@@ -165,3 +165,33 @@ fn the_process_has_one_registry() {
     replace("registry-test", engine()).unwrap();
     replace_rpc_methods("registry-test", MethodSet::default()).unwrap();
 }
+
+#[test]
+fn a_service_has_an_engines_own_methods_and_the_chosen_ones() {
+    let registry = Registry::new();
+    let error = registry.service("e").err().unwrap();
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::NotFound, "engine \"e\" is not found"));
+    registry.register("e", engine()).unwrap();
+    let service = registry.service("e").unwrap();
+    assert_eq!(service.name(), "e");
+    assert!(service.find("e.Mkdir").is_ok() && service.find("e.Umask").is_err());
+    registry.register_rpc_methods("own", MethodSet::new().method("Own", |_: ()| Ok(1i64))).unwrap();
+    let service = registry.service("own").unwrap();
+    assert!(service.find("own.Own").is_ok() && service.find("own.Mkdir").is_ok());
+    registry.choose_builtin_methods("own", builtin::Options::of(&builtin::APPTAINER)).unwrap();
+    assert!(registry.service("own").unwrap().find("own.Umask").is_ok());
+}
+
+#[test]
+fn the_methods_of_an_engine_are_served_until_the_peer_closes() {
+    register_rpc_methods("registry.tests.served", MethodSet::new().method("Own", |number: i64| Ok(number + 1)))
+        .unwrap();
+    let (near, far) = UnixStream::pair().unwrap();
+    let server = std::thread::spawn(move || serve_rpc("registry.tests.served", far));
+    let mut client = rpc::Client::new(near, "registry.tests.served");
+    assert_eq!(client.call::<_, i64>("Own", &6i64).unwrap(), 7);
+    drop(client);
+    server.join().unwrap().unwrap();
+    let (_, far) = UnixStream::pair().unwrap();
+    assert_eq!(serve_rpc("registry.tests.none", far).unwrap_err().kind(), ErrorKind::NotFound);
+}
