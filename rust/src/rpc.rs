@@ -7,11 +7,15 @@
 pub mod beneath;
 pub mod builtin;
 pub mod client;
+pub mod json;
 mod link;
 pub mod server;
 pub mod service;
+pub mod stream;
 pub mod wire;
 
 pub use client::Client;
+pub use json::{argument_type, json_method};
 pub use server::{Call, Observer, serve};
 pub use service::{Method, MethodSet, Reply, Service};
+pub use stream::gob_method;

@@ -16,9 +16,9 @@ use pinion::rpc::builtin::mkdir::MkdirArgs;
 use pinion::rpc::builtin::mount::MountArgs;
 use pinion::rpc::builtin::registered::GoError;
 use pinion::rpc::builtin::{self, MountReply, Options};
-use pinion::rpc::{Client, MethodSet, Service, serve};
+use pinion::rpc::{Client, MethodSet, Service, gob_method, json_method, serve};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// The Go program, built once.
 fn program() -> &'static Path {
@@ -208,6 +208,26 @@ fn methods() -> MethodSet {
         .method("PlainNil", |_: i64| Ok(None::<GoError>))
         .method("Echo", |args: EchoArgs| Ok(EchoReply { text: args.text, data: args.data, count: args.count }))
         .method("Fail", |_: i64| Err::<i64, _>("no: such luck".into()))
+        .with(
+            "JSONEcho",
+            json_method("type EchoReply struct { Text string; Count int; Data []byte }", |argument| {
+                let mut echo: serde_json::Map<String, Json> = serde_json::from_slice(argument)?;
+                echo.remove("Extra").ok_or("all fields are there")?;
+                Ok(serde_json::to_vec(&echo)?)
+            })
+            .unwrap(),
+        )
+        .with(
+            "JSONStat",
+            json_method("struct { Fi any; Err error }", |path| {
+                let error = json!({ "type": "syscall.Errno", "value": 2 });
+                let time = "2000-02-29T05:30:00.5Z";
+                let info = json!({ "type": "*main.fileInfo", "value": { "N": "n", "S": 3, "M": 0o644, "T": time } });
+                Ok(serde_json::to_vec(&if path == b"\"\"" { json!({ "Err": error }) } else { json!({ "Fi": info }) })?)
+            })
+            .unwrap(),
+        )
+        .with("GobEcho", gob_method(|argument| Ok(argument.to_vec())))
         .method("Boom", |_: i64| -> Result<i64, _> { panic!("boom") })
         .method("Stat", |path: ByteString| {
             Ok(if path.is_empty() {
@@ -244,6 +264,12 @@ no common field: <nil> gob: type mismatch: no fields matched compiling decoder f
 fail: <nil> no: such luck
 boom: <nil> rpc: method t.Boom panicked: boom
 echo: "a\xffb" -3 [0 1] <nil>
+json echo: "a" -3 [0 1] <nil>
+json echo of zeros: "" 0 [] <nil>
+json stat: n3 -rw-r--r-- 2000-02-29 05:30:00.5 +0000 UTC <nil>
+json stat none: true no such file or directory <nil>
+gob echo: {"a\xffb" -3 [0 1] "known there"} <nil>
+gob echo of interfaces: n5 true <nil>
 mount: {mount on "/none/x": no such file or directory 2 true false} <nil>
 plain mount: true <nil>
 plain nil: <nil> <nil>
@@ -308,6 +334,20 @@ fn an_unmodified_go_server_is_called() {
     assert_eq!(error.to_string(), "rpc: can't find method t.Nope");
     let error = client.call::<str, EchoReply>("Echo", "text").unwrap_err();
     assert_eq!(error.to_string(), "gob: type mismatch in decoder: want struct type main.EchoArgs; got non-struct");
+
+    let notation = "struct { Text string; Count int64; Data []byte }";
+    let json = json!({ "Text": "a", "Count": -5, "Data": "AP8=" });
+    for _ in 0..3 {
+        assert_eq!(client.call_json("Echo", Some(notation), &json).unwrap(), json);
+    }
+    // Bytes look like text.
+    let error = client.call_json("Echo", None, &json).unwrap_err();
+    assert_eq!(error.to_string(), "gob: wrong type ([]uint8) for received field .Data");
+    let zeros = json!({ "Text": "", "Count": 0, "Data": null });
+    assert_eq!(client.call_json("Echo", None, &json!({ "Text": "" })).unwrap(), zeros);
+    assert_eq!(client.call_json("Slow", None, &json!(2)).unwrap(), json!(2));
+    let stat = client.call_json("Stat", Some("string"), &json!("")).unwrap();
+    assert_eq!(stat["Err"]["value"]["Err"], json!({ "type": "syscall.Errno", "value": 2 }));
 
     let dir = tempfile::tempdir().unwrap();
     let args = MkdirArgs { root: dir.path().into(), path: "made".into(), perm: 0o700 };

@@ -76,22 +76,31 @@ fn a_call_prints_the_reply_as_json() {
         .method("Sum", |numbers: Vec<i64>| Ok(numbers.iter().sum::<i64>()))
         .method("Fail", |_: bool| Err::<i64, _>("no luck".into()))
         .or(builtin::methods(&Options::default()).expect("methods"));
-    let call = |method: &str, argument: &str| {
-        let (caller, stream) = on_a_socket("call", &[method, argument]);
+    let call_as = |options: &[&str], method: &str, argument: &str| {
+        let (caller, stream) = on_a_socket("call", &[options, &[method, argument]].concat());
         let service = Service::new("t", methods.clone(), MethodSet::new());
         let served = serve(stream, &service, &Limits::default());
         let output = caller.wait_with_output().expect("end");
         served.expect("the caller ends the connection well");
         output
     };
-    let reply = |method: &str, argument: &str| {
-        let output = call(method, argument);
+    let call = |method: &str, argument: &str| call_as(&[], method, argument);
+    let reply_as = |options: &[&str], method: &str, argument: &str| {
+        let output = call_as(options, method, argument);
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{method}");
         text(&output.stdout)
     };
+    let reply = |method: &str, argument: &str| reply_as(&[], method, argument);
     // The types of a built-in method's arguments are known, those of others come from the JSON.
     assert!(reply("t.Lstat", "{\"Path\":\"/\"}").contains("\"N\":\"/\""));
     assert_eq!(reply("t.Sum", "[1,2,-4]"), "-1");
+    refused(
+        &call("t.Sum", "[1.5,2]"),
+        "call t.Sum: gob: decoding into local type *[]int64, received remote type []float",
+    );
+    assert_eq!(reply_as(&["--type", "[]int"], "t.Sum", "[]"), "0");
+    let error = "call t.Sum: the type of a value: byte 2: expected a type, found the end";
+    refused(&call_as(&["--type", "[]"], "t.Sum", "[]"), error);
     refused(&call("t.Fail", "true"), "call t.Fail: no luck");
     refused(&call("t.Sum", "[1,\"x\"]"), "call t.Sum: ");
     refused(&call("t.Sum", "null"), "null has no Go type");

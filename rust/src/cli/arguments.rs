@@ -97,6 +97,8 @@ pub struct Serve {
 pub struct Call {
     /// `--fd`
     pub fd: i32,
+    /// `--type`
+    pub notation: Option<String>,
     /// `NAME.Method`
     pub method: String,
     /// The argument as JSON.
@@ -220,8 +222,9 @@ fn rpc_command() -> Command {
             Command::new(CALL)
                 .about("Calls one method and prints its reply as JSON")
                 .arg(fd)
+                .arg(option("type", "TYPE", "The argument's type as Go writes it: struct { Path string; Perm uint32 }"))
                 .arg(word("method", "METHOD", "ENGINE.Method"))
-                .arg(word("argument", "JSON", "The argument with Go's field names; a built-in method's types are known, others are taken from the JSON")),
+                .arg(word("argument", "JSON", "The argument with Go's field names; a built-in method's type is known, others are taken from the JSON")),
         )
 }
 
@@ -285,8 +288,9 @@ fn rpc(matches: &mut ArgMatches) -> Request {
     let (word, mut matches) = matches.remove_subcommand().unwrap_or_default();
     let fd = matches.remove_one("fd").unwrap_or_default();
     if word == CALL {
+        let notation = matches.remove_one("type");
         let mut word = |name| matches.remove_one(name).unwrap_or_default();
-        return Request::Call(Call { fd, method: word("method"), argument: word("argument") });
+        return Request::Call(Call { fd, notation, method: word("method"), argument: word("argument") });
     }
     Request::Serve(Serve {
         fd,

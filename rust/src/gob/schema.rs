@@ -148,6 +148,14 @@ impl Types {
         }
     }
 
+    /// Whether both have defined the same types under the same numbers, as two streams of one program do.
+    pub(crate) fn same(&self, other: &Types) -> bool {
+        self.len() == other.len()
+            && self.defined.iter().zip(&other.defined).all(|((id, ty), (other_id, other))| {
+                id == other_id && (Arc::ptr_eq(ty, other) || ty.name == other.name && ty.kind.same(&other.kind))
+            })
+    }
+
     /// Takes back the definitions from `id` on.
     pub(crate) fn forget_from(&mut self, id: Id) {
         self.defined.retain(|(defined, _)| *defined < id);
@@ -237,6 +245,24 @@ impl Types {
             Kind::Map { key, elem } => format!("map[{}]{}", component(*key), component(*elem)),
             Kind::Struct(_) => "struct".to_owned(),
             _ => "opaque".to_owned(),
+        }
+    }
+}
+
+impl Kind {
+    fn same(&self, other: &Kind) -> bool {
+        let both = |one: &Ref, other: &Ref| matches!((one, other), (Ref::Id(one), Ref::Id(other)) if one == other);
+        match (self, other) {
+            (Kind::Array { elem, len }, Kind::Array { elem: there, len: count }) => both(elem, there) && len == count,
+            (Kind::Slice { elem }, Kind::Slice { elem: there }) => both(elem, there),
+            (Kind::Map { key, elem }, Kind::Map { key: other, elem: there }) => both(key, other) && both(elem, there),
+            (Kind::Struct(fields), Kind::Struct(others)) => {
+                let mut pairs = fields.iter().zip(others.iter());
+                fields.len() == others.len()
+                    && pairs.all(|(one, there)| one.name == there.name && both(&one.ty, &there.ty))
+            }
+            (Kind::Opaque(one), Kind::Opaque(there)) => one == there,
+            (one, there) => one.builtin_id().is_some() && one.builtin_id() == there.builtin_id(),
         }
     }
 }

@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::json::{Chosen, parse_type};
 use super::link::Link;
 use super::wire::{Request, Response};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,6 +33,8 @@ pub struct Client {
     ended: bool,
     limits: Limits,
     names: Names,
+    /// Types of arguments by their notation, which the server has been told.
+    declared: BTreeMap<String, (Arc<Types>, Ref)>,
     request: Request,
     response: Response,
     /// An argument until its header is written.
@@ -59,6 +63,7 @@ impl Client {
             ended: false,
             limits,
             names: Names::new(),
+            declared: BTreeMap::new(),
             request: Request::default(),
             response: Response::default(),
             argument: Vec::new(),
@@ -93,7 +98,21 @@ impl Client {
         self.send_encoded(method, |encoder, out| encoder.encode_as(types, ty, args, out))
     }
 
-    fn send_encoded(
+    /// The types of an argument, one and the same each time.
+    pub(super) fn declared(&mut self, method: &str, chosen: Result<Chosen>) -> Result<(Arc<Types>, Ref)> {
+        let during = |error: Error| error.during(format!("call {}.{method}", self.service));
+        let notation = match chosen.map_err(during)? {
+            Chosen::Builtin(ty) => return Ok((Arc::default(), Ref::Static(ty))),
+            Chosen::Notation(notation) => notation,
+        };
+        if let Some(declared) = self.declared.get(&notation) {
+            return Ok(declared.clone());
+        }
+        let (types, ty) = parse_type(&notation).map_err(during)?;
+        Ok(self.declared.entry(notation).or_insert((Arc::new(types), ty)).clone())
+    }
+
+    pub(super) fn send_encoded(
         &mut self,
         method: &str,
         encode: impl FnOnce(&mut Encoder, &mut Vec<u8>) -> gob::Result<()>,

@@ -101,6 +101,31 @@ func client(path string) {
 	err = c.Call("t.Echo", &EchoArgs{"a\xffb", -3, []byte{0, 1}, "unknown there"}, &echo)
 	show("echo", fmt.Sprintf("%q %d %v", echo.Text, echo.Count, echo.Data), err)
 
+	// Methods that are written for JSON and for gob.
+	for range 3 {
+		echo = EchoReply{}
+		err = c.Call("t.JSONEcho", &EchoArgs{"a", -3, []byte{0, 1}, "x"}, &echo)
+	}
+	show("json echo", fmt.Sprintf("%q %d %v", echo.Text, echo.Count, echo.Data), err)
+	echo = EchoReply{}
+	err = c.Call("t.JSONEcho", &EchoArgs{}, &echo)
+	show("json echo of zeros", fmt.Sprintf("%q %d %v", echo.Text, echo.Count, echo.Data), err)
+	var shown StatReply
+	err = c.Call("t.JSONStat", "n", &shown)
+	show("json stat", fmt.Sprint(shown.Fi.Name(), shown.Fi.Size(), shown.Fi.Mode(), shown.Fi.ModTime().UTC()), err)
+	shown = StatReply{}
+	err = c.Call("t.JSONStat", "", &shown)
+	show("json stat none", fmt.Sprint(errors.Is(shown.Err, fs.ErrNotExist), shown.Err), err)
+	var same EchoArgs
+	for range 3 {
+		same = EchoArgs{}
+		err = c.Call("t.GobEcho", &EchoArgs{"a\xffb", -3, []byte{0, 1}, "known there"}, &same)
+	}
+	show("gob echo", fmt.Sprintf("{%q %d %v %q}", same.Text, same.Count, same.Data, same.Extra), err)
+	shown = StatReply{}
+	err = c.Call("t.GobEcho", &StatReply{&fileInfo{"n", 5, 0, time.Time{}, nil}, syscall.ENOENT}, &shown)
+	show("gob echo of interfaces", fmt.Sprint(shown.Fi.Name(), shown.Fi.Size(), errors.Is(shown.Err, fs.ErrNotExist)), err)
+
 	var failure MountErrorReply
 	err = c.Call("t.Mount", &MountArgs{Root: dir, Target: "/none/x", Filesystem: "proc"}, &failure)
 	show("mount", failure, err)
