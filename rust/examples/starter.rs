@@ -148,14 +148,14 @@ fn mappings(lines: &[[u32; 3]]) -> Vec<IdMapping> {
 }
 
 impl Operations for Probe {
-    fn declaration(&self) -> Declaration {
+    fn declaration(&self) -> CallbackResult<Declaration> {
         let config = self.config();
         let monitor = if config.core_monitor { Monitor::Core } else { Monitor::Engine };
-        Declaration { pre_start_process: config.pre_start, monitor }
+        Ok(Declaration { pre_start_process: config.pre_start, monitor })
     }
 
-    fn config(&self) -> Arc<dyn EngineConfig> {
-        self.config.clone()
+    fn config(&self) -> CallbackResult<Arc<dyn EngineConfig>> {
+        Ok(self.config.clone())
     }
 
     fn init_config(&self, common: SharedCommon) {

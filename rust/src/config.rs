@@ -69,6 +69,11 @@ impl StarterConfig {
         (self.settings, self.json, self.warnings)
     }
 
+    /// What was decided so far.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Where to write down what PrepareConfig makes on the host, before it makes it; `None` if the launcher did not ask
     /// for the cleanup-host process, which undoes it.
     pub fn journal(&self) -> Option<&Journal> {

@@ -76,14 +76,14 @@ pub enum Monitor {
 /// [`monitor_container`](Operations::monitor_container) run at the same time in two threads of one process.
 /// State does not travel from process to process but through the [`Common`].
 pub trait Operations: Send + Sync {
-    /// What the engine says of itself. Called in every process, with any privileges.
-    fn declaration(&self) -> Declaration {
-        Declaration::default()
+    /// What the engine says of itself. Called in stage 1 after PrepareConfig.
+    fn declaration(&self) -> CallbackResult<Declaration> {
+        Ok(Declaration::default())
     }
 
     /// The engine's own configuration object at its zero value; the document is decoded into this very
     /// object. Called in every process, with any privileges.
-    fn config(&self) -> Arc<dyn EngineConfig>;
+    fn config(&self) -> CallbackResult<Arc<dyn EngineConfig>>;
 
     /// Stores the parsed configuration. Called in every process, with any privileges.
     fn init_config(&self, common: SharedCommon);
@@ -190,6 +190,19 @@ impl Context {
     }
 }
 
+impl From<Arc<OwnedFd>> for Context {
+    /// The context behind an event descriptor that another context was.
+    fn from(event: Arc<OwnedFd>) -> Self {
+        Context(event)
+    }
+}
+
+impl From<Context> for Arc<OwnedFd> {
+    fn from(context: Context) -> Self {
+        context.0
+    }
+}
+
 impl AsFd for Context {
     /// A descriptor that is readable once the context is cancelled, for `poll`.
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -199,6 +212,7 @@ impl AsFd for Context {
 
 /// The signals that master received since before CreateContainer. Each kind that arrived is delivered at
 /// least once; SIGCHLD always.
+#[derive(Clone)]
 pub struct Signals {
     queue: Arc<OwnedFd>,
     context: Context,
@@ -209,13 +223,18 @@ impl Signals {
         Signals { queue, context }
     }
 
+    /// What to wait for beside something else: a signal, and the run's cancellation.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.queue.as_fd(), self.context.as_fd()]
+    }
+
     /// Waits for the next signal and returns its number; `None` once the run was cancelled.
     pub fn next(&self) -> crate::Result<Option<i32>> {
         loop {
             if let Some(signal) = sys::signal::read(&*self.queue)? {
                 return Ok(Some(signal.number));
             }
-            let ready = sys::event::wait_readable(&[self.queue.as_fd(), self.context.as_fd()], None)?;
+            let ready = sys::event::wait_readable(&self.descriptors(), None)?;
             if !ready[0] && ready[1] {
                 return Ok(None);
             }

@@ -4,6 +4,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 /// The error that a callback of an engine returns: any error of the engine's own.
 pub type CallbackError = Box<dyn StdError + Send + Sync + 'static>;
@@ -70,15 +71,17 @@ impl ErrorKind {
 }
 
 /// An error of the core: a line of text from outer to inner, a kind, and where a system call failed,
-/// its errno.
+/// its errno. A clone has the same source.
+#[derive(Clone)]
 pub struct Error(Box<Repr>);
 
+#[derive(Clone)]
 struct Repr {
     kind: ErrorKind,
     text: String,
     errno: Option<i32>,
     help: Option<String>,
-    source: Option<CallbackError>,
+    source: Option<Arc<dyn StdError + Send + Sync + 'static>>,
 }
 
 impl Error {
@@ -124,7 +127,7 @@ impl Error {
     /// more than the callback's error does.
     pub fn with_source(kind: ErrorKind, text: impl Into<String>, source: CallbackError) -> Self {
         let mut outer = Self::new(kind, text);
-        outer.0.source = Some(source);
+        outer.0.source = Some(Arc::from(source));
         outer
     }
 

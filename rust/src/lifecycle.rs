@@ -8,6 +8,7 @@
 //! [`start`] returns once in each process that has a callback to call, as [`Pending`]; what comes after that is the role's
 //! own file.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -53,12 +54,12 @@ pub mod stage2;
 /// What a product that embeds the core decides about its starter.
 pub struct Host {
     /// The environment variable with the message level.
-    pub level_variable: &'static str,
+    pub level_variable: Cow<'static, str>,
 }
 
 impl Default for Host {
     fn default() -> Self {
-        Host { level_variable: log::LEVEL_VARIABLE }
+        Host { level_variable: log::LEVEL_VARIABLE.into() }
     }
 }
 
@@ -95,19 +96,24 @@ pub const FAILURE: i32 = 255;
 /// The whole life of a starter that the launcher has executed. Engines are registered before. The caller must have one
 /// thread. Every process of the tree ends in here.
 pub fn run(host: &Host) -> ! {
-    start(host).run()
+    match start(host) {
+        Ok(pending) => pending.run(),
+        Err(error) => ending::conclude(Err(error)),
+    }
 }
 
 /// The steps of a start up to each process's role, for a program that is not ready for that yet: whose own runtime, with its
 /// threads, and whose engines come after this. It returns once in each process that has a callback to call; the others, and
 /// those that fail, end in it. What is still to be registered is not asked for.
 ///
-/// The caller must have one thread and must not have called this before; else the process ends with 255 and a message. An
-/// engine that is registered before has Config and InitConfig called in here, and must not be replaced after it.
-pub fn start(host: &Host) -> Pending {
+/// An engine that is registered before has Config and InitConfig called in here, and must not be replaced after it. Errors: the
+/// caller has more than one thread, or has called this before. Nothing is done then.
+pub fn start(host: &Host) -> Result<Pending> {
+    hygiene::one_thread()?;
+    hygiene::one_start()?;
     log::install_panic_hook();
     match lead(host) {
-        Ok(pending) | Err(Stop::Became(pending)) => pending,
+        Ok(pending) | Err(Stop::Became(pending)) => Ok(pending),
         Err(Stop::Ended(status)) => ending::conclude(Ok(status)),
         Err(Stop::Failed { error, .. }) => ending::conclude(Err(error)),
     }
@@ -115,14 +121,12 @@ pub fn start(host: &Host) -> Pending {
 
 /// Steps 1 to 5, the rest, and host clean-up if that fails.
 fn lead(host: &Host) -> Result<Pending, Stop> {
-    hygiene::one_start()?;
-    hygiene::one_thread()?;
     hygiene::standard_streams()?;
     let mut start = Start::facts(host)?;
     start.configuration()?;
     hygiene::load_overlay_module(&start.facts);
     let mut hosts = HostProcesses::spawn(&mut start)?;
-    hygiene::environment(&start.facts, host.level_variable);
+    hygiene::environment(&start.facts, &host.level_variable);
     trace::step(Step::Environment);
     let limit = start.limit;
     contain(start, &mut hosts).map_err(|stop| hosts.clean_up(stop, limit))
@@ -187,7 +191,7 @@ impl Start {
         sys::signal::ignore(libc::SIGXFSZ, true);
         sys::signal::disarm_timers();
         sys::signal::block_all()?;
-        log::set_level_from(host.level_variable)?;
+        log::set_level_from(&host.level_variable)?;
         fault::arm();
         if let Some(record) = std::env::var_os(launch::RECORD_FD) {
             trace::start(launch::parse_descriptor(launch::RECORD_FD, &record)?)?;

@@ -30,6 +30,11 @@ const PLAIN: i32 = 90;
 pub struct Level(i32);
 
 impl Level {
+    /// The level of this number, −3 to 5; numbers beyond mean the nearest.
+    pub fn new(number: i32) -> Level {
+        Level(number.clamp(-3, 5))
+    }
+
     /// What ended the run or a step of it.
     pub const ERROR: Level = Level(-3);
     /// What goes on, but not as asked.
@@ -106,10 +111,8 @@ static SINK: sink::Place = sink::Place::new();
 /// say, by several at once, in each process of a run that is cloned from this one, and possibly while a callback runs. To
 /// the standard error stream go nevertheless: what the sink itself makes the core say, a message on which it panicked,
 /// panics at level debug, and what another thread says at the very moment of the exchange.
-pub fn set_sink(sink: Option<Box<Sink>>) {
-    if let Err(failed) = SINK.set(sink) {
-        error(&failed);
-    }
+pub fn set_sink(sink: Option<Box<Sink>>) -> Result<()> {
+    SINK.set(sink)
 }
 
 /// An error, with what helps on a second line.
@@ -140,6 +143,11 @@ pub fn verbose(detail: i32, text: fmt::Arguments<'_>) {
 /// What only the makers want to know.
 pub fn debug(text: fmt::Arguments<'_>) {
     message(Level::DEBUG, text, None);
+}
+
+/// A message of any level.
+pub fn say(level: Level, text: fmt::Arguments<'_>) {
+    message(level, text, None);
 }
 
 fn message(level: Level, text: fmt::Arguments<'_>, help: Option<&str>) {
@@ -342,12 +350,13 @@ mod tests {
                 log(format_args!("on standard error, since a sink says it"));
                 assert!(!text.contains("panic"), "{text}");
             }
-        })));
+        })))
+        .expect("not within a sink");
         error(&Error::invalid("sunk \x1b[2J\0").with_help("swim"));
         warning(format_args!("sunk, with a panic"));
         log(format_args!("sunk {}", "é".repeat(MAX_MESSAGE)));
         debug(format_args!("sunk below the level"));
-        set_sink(None);
+        set_sink(None).expect("not within a sink");
         warning(format_args!("sunk, back on standard error"));
         let heard = std::mem::take(&mut *heard.lock().unwrap());
         assert_eq!(heard[0], (-3, "sunk \\u{1b}[2J\\u{0}\nhelp: swim".to_owned()));

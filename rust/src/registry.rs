@@ -208,7 +208,7 @@ impl Registry {
         let operations = self.find(&document.engine_name)?;
         let name = document.engine_name.escape_debug().to_string();
         let during = |callback: &str| format!("{callback} of engine \"{name}\"");
-        let config = guard(&during("Config"), || operations.config())?;
+        let config = guard(&during("Config"), || operations.config())?.map_err(Error::callback)?;
         let common = guard(&during("decoding the configuration"), || document.into_common(config))??;
         let common = Arc::new(Mutex::new(common));
         guard(&during("InitConfig"), || operations.init_config(common.clone()))?;

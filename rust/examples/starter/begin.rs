@@ -41,7 +41,7 @@ fn whole(register: fn() -> i32) -> i32 {
 
 /// The engine is registered when the process knows its role already, as by a runtime that starts only then.
 fn late(register: fn() -> i32) -> i32 {
-    let pending = lifecycle::start(&Host::default());
+    let pending = lifecycle::start(&Host::default()).expect("the only start");
     trace::event("pending", || {
         let mask = SigSet::thread_get_mask().expect("mask");
         let signal = rustix::process::parent_process_death_signal().expect("death signal");
@@ -60,7 +60,7 @@ fn late(register: fn() -> i32) -> i32 {
 
 /// The role runs in a second thread, and the main thread does what that hands to it.
 fn thread(register: fn() -> i32) -> i32 {
-    let pending = lifecycle::start(&Host::default());
+    let pending = lifecycle::start(&Host::default()).expect("the only start");
     let (sender, jobs) = channel::<Job>();
     if register() != 0 || MAIN.set(sender).is_err() {
         return lifecycle::FAILURE;
@@ -90,19 +90,19 @@ fn two_threads() -> i32 {
 
 /// Refused, in each process of the first start that comes to a role.
 fn twice() -> i32 {
-    let _first = lifecycle::start(&Host::default());
+    let _first = lifecycle::start(&Host::default()).expect("the only start");
     lifecycle::run(&Host::default())
 }
 
 /// No process runs its role.
 fn given_up() -> i32 {
-    drop(lifecycle::start(&Host::default()));
+    drop(lifecycle::start(&Host::default()).expect("the only start"));
     lifecycle::FAILURE
 }
 
 /// Master alone does not run its role.
 fn master_gives_up(register: fn() -> i32) -> i32 {
-    let pending = lifecycle::start(&Host::default());
+    let pending = lifecycle::start(&Host::default()).expect("the only start");
     match register() {
         0 if pending.role() != Role::Master => pending.run(),
         _ => lifecycle::FAILURE,

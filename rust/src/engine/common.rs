@@ -2,6 +2,7 @@
 //! The four JSON keys that every engine has, read as Go's encoding/json reads them and written in its order.
 
 use std::collections::BTreeMap;
+use std::ffi::c_void;
 use std::sync::{Arc, Mutex};
 
 use serde::de::DeserializeOwned;
@@ -22,6 +23,10 @@ pub trait EngineConfig: Send + Sync {
     fn decode(&self, json: &RawValue) -> Result<()>;
     /// The object as JSON.
     fn encode(&self) -> Result<Box<RawValue>>;
+    /// The object as the program knows it that registered the engine through the C interface; NULL for all others.
+    fn foreign(&self) -> *mut c_void {
+        std::ptr::null_mut()
+    }
 }
 
 /// Any serde type is an engine's configuration. Its fields match by their exact names, and what it types may be 128

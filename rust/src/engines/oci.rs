@@ -57,12 +57,12 @@ impl OciEngine {
 }
 
 impl Operations for OciEngine {
-    fn declaration(&self) -> Declaration {
-        Declaration { pre_start_process: false, monitor: Monitor::Core }
+    fn declaration(&self) -> CallbackResult<Declaration> {
+        Ok(Declaration { pre_start_process: false, monitor: Monitor::Core })
     }
 
-    fn config(&self) -> Arc<dyn EngineConfig> {
-        self.config.clone()
+    fn config(&self) -> CallbackResult<Arc<dyn EngineConfig>> {
+        Ok(self.config.clone())
     }
 
     fn init_config(&self, _: SharedCommon) {}

@@ -15,7 +15,8 @@ pub fn explain(configuration: &[u8], json: bool) -> Result<String> {
     let mut config = StarterConfig::new(config::Facts { is_suid: facts.setuid }, configuration.to_vec(), None);
     call(Callback::PrepareConfig, || engine.operations.prepare_config(&mut config))?;
     let (settings, _, _) = config.into_parts();
-    let plan = Plan::make(&settings, &facts, &engine.operations.declaration())?;
+    let declaration = engine.operations.declaration().map_err(Error::callback)?;
+    let plan = Plan::make(&settings, &facts, &declaration)?;
     if !json {
         return Ok(plan.to_string());
     }

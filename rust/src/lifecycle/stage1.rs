@@ -198,7 +198,7 @@ impl Stage1 {
             log::warning(format_args!("{warning}"));
         }
         // Refused here first, while PrepareConfig's own clean-up can still be called.
-        let declaration = engine.operations.declaration();
+        let declaration = engine.operations.declaration().map_err(Error::callback)?;
         Plan::make(&settings, &self.start.facts, &declaration)?;
         let common = lock(&engine.common);
         let configuration = common.encode()?;

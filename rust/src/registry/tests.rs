@@ -27,11 +27,11 @@ impl EngineConfig for Panics {
 }
 
 impl Operations for Test {
-    fn config(&self) -> Arc<dyn EngineConfig> {
+    fn config(&self) -> CallbackResult<Arc<dyn EngineConfig>> {
         match self.panic {
             "config" => panic!("configured"),
-            "decode" => Arc::new(Panics),
-            _ => self.config.clone(),
+            "decode" => Ok(Arc::new(Panics)),
+            _ => Ok(self.config.clone()),
         }
     }
 

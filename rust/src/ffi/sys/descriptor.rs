@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Descriptors by number: what a table of numbers means before it becomes owned values.
 
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Tried};
 
 /// Points each closed standard stream (0, 1, 2) at the null device, for reading and writing, so that no later
 /// descriptor takes its number.
@@ -28,6 +28,21 @@ pub fn repair_standard_streams() -> Result<()> {
 pub fn is_open(number: RawFd) -> bool {
     // SAFETY: F_GETFD takes no pointers and changes nothing.
     unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
+}
+
+/// A duplicate of a descriptor that stays the caller's. `what` it is wanted for.
+pub fn duplicate(number: RawFd, what: &str) -> Result<OwnedFd> {
+    let duplicate = with(number, |fd| fd.try_clone_to_owned()).map_err(|error| error.during(what))?;
+    duplicate.tried(|| format!("{what}: duplicate descriptor {number}"))
+}
+
+/// Takes over a descriptor that the caller gives away.
+pub fn take(number: RawFd) -> Result<OwnedFd> {
+    if !is_open(number) {
+        return Err(Error::system(format!("take over descriptor {number}"), libc::EBADF));
+    }
+    // SAFETY: the number is open, and its owner gives it away with this call.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// A number as a descriptor for the length of a call.
