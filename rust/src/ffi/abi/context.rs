@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What callbacks get besides: contexts, master's signals, stage 2's connection to master. They are valid until the
+//! callback returns.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+use super::crossing::pinion_error;
+use super::guard::{answer, free, guard};
+use super::handle::{self, Opaque};
+use super::view::{check, put};
+use crate::engine::{Context, MasterConnection, Signals};
+use crate::ffi::sys;
+
+/// Tells a callback that its result is no longer wanted. Any thread.
+pub struct pinion_context {
+    _opaque: (),
+}
+
+impl Opaque for pinion_context {
+    type Inner = OwnedFd;
+    const NAME: &'static str = "pinion_context";
+}
+
+/// Makes a context, for calling an engine oneself. The caller frees it with pinion_context_free. Errors:
+/// PINION_SYSTEM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_context_new(context: *mut *mut pinion_context) -> *mut pinion_error {
+    guard(|| put(context, "the place for the context", || handle::share(Context::new()?.into())))
+}
+
+/// Cancels a context for everybody who looks at it.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_context_cancel(context: *const pinion_context) -> *mut pinion_error {
+    guard(|| Context::from(handle::get(context)?).cancel())
+}
+
+/// Whether the context was cancelled; true for what is no context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pinion_context_is_cancelled(context: *const pinion_context) -> bool {
+    answer(true, || Ok(Context::from(handle::get(context)?).is_cancelled()))
+}
+
+/// A descriptor that is readable once the context is cancelled, for poll(2). It stays the context's: not to be read,
+/// closed or kept. -1 for what is no context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pinion_context_fd(context: *const pinion_context) -> i32 {
+    answer(-1, || Ok(handle::get(context)?.as_raw_fd()))
+}
+
+/// Frees a context that pinion_context_new made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
+/// more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pinion_context_free(context: *mut pinion_context) -> i32 {
+    free(context, |context| handle::take_shared(context).map(drop))
+}
+
+/// The signals that master received since before CreateContainer: each kind that arrived is delivered at least once,
+/// SIGCHLD always. Only for the thread of MonitorContainer.
+pub struct pinion_signals {
+    _opaque: (),
+}
+
+impl Opaque for pinion_signals {
+    type Inner = Signals;
+    const NAME: &'static str = "pinion_signals";
+}
+
+/// Makes a queue of every signal that the calling thread has blocked, for calling MonitorContainer oneself. `context`
+/// stays the caller's; its cancellation is that of the run. The caller frees `signals` with pinion_signals_free.
+/// Errors: PINION_SYSTEM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_signals_new(
+    context: *const pinion_context,
+    signals: *mut *mut pinion_signals,
+) -> *mut pinion_error {
+    guard(|| {
+        let context = Context::from(handle::get(context)?);
+        put(signals, "the place for the signals", || {
+            handle::own(Signals::new(Arc::new(sys::signal::queue()?), context))
+        })
+    })
+}
+
+/// Frees a queue that pinion_signals_new made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
+/// more, or was lent to a callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pinion_signals_free(signals: *mut pinion_signals) -> i32 {
+    free(signals, |signals| handle::take(signals).map(drop))
+}
+
+/// Waits for the next signal and stores its number; 0 once the run is cancelled, after which MonitorContainer is to
+/// return soon. Errors: PINION_SYSTEM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_signals_next(signals: *mut pinion_signals, number: *mut i32) -> *mut pinion_error {
+    guard(|| {
+        put(number, "the place for the signal's number", || {
+            handle::with(signals, |signals| signals.next().map(Option::unwrap_or_default))
+        })
+    })
+}
+
+/// Descriptors for poll(2): one is readable when a signal is there, the other once the run is cancelled. They stay
+/// pinion's.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_signals_fds(
+    signals: *mut pinion_signals,
+    signal_fd: *mut i32,
+    cancel_fd: *mut i32,
+) -> *mut pinion_error {
+    guard(|| {
+        let [signal, cancel] = handle::with(signals, |signals| Ok(signals.descriptors().map(|fd| fd.as_raw_fd())))?;
+        check(cancel_fd, "the place for the second descriptor")?;
+        put(signal_fd, "the place for the first descriptor", || Ok(signal))?;
+        put(cancel_fd, "the place for the second descriptor", || Ok(cancel))
+    })
+}
+
+/// StartProcess's connection to master. Executing a program closes it, which master takes for the start of the
+/// container. Only for the thread of StartProcess.
+pub struct pinion_master {
+    _opaque: (),
+}
+
+impl Opaque for pinion_master {
+    type Inner = MasterConnection;
+    const NAME: &'static str = "pinion_master";
+}
+
+/// The stream socket, on which bytes go to PreStartProcess. It stays pinion's: pinion_master_close closes it. -1 once
+/// it is closed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pinion_master_fd(master: *mut pinion_master) -> i32 {
+    answer(-1, || handle::with(master, |master| Ok(master.stream().map_or(-1, |stream| stream.as_fd().as_raw_fd()))))
+}
+
+/// Says that the container has started, without executing a program: for an init shim, which goes on in StartProcess.
+/// A second call does nothing.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_master_close(master: *mut pinion_master) -> *mut pinion_error {
+    guard(|| {
+        handle::with(master, |master| {
+            master.close();
+            Ok(())
+        })
+    })
+}
+
+/// For a callback's argument.
+pub(super) fn shared(context: &Context) -> Arc<OwnedFd> {
+    context.clone().into()
+}
