@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Renders include/pinion.h into the build folder, from the C interface's own source, and names the shared library.
+//! Renders include/pinion.h into the build folder, from the source of the C interface.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,7 +8,6 @@ use std::{env, fs};
 const MODULES: &str = "rust/src/ffi/abi.rs";
 
 fn main() {
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libpinion.so.0");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=include");
     println!("cargo::rerun-if-changed={MODULES}");

@@ -141,30 +141,17 @@ struct Table {
 
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
 
-/// This process's table. A forked process begins a new one: the old one's lock may be held by a thread that it does
-/// not have.
+/// This process's table. A forked process begins a new one: the old one's lock may be held by a thread that it does not
+/// have.
 fn table() -> &'static Table {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let current = TABLE.load(Ordering::Acquire);
-    if !current.is_null() && !forked::since_last_asked() {
-        // SAFETY: a table that was stored there is never freed.
-        return unsafe { &*current };
-    }
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed) & TABLE_MASK;
-    let table = Box::into_raw(Box::new(Table { number, places: Mutex::default() }));
-    match TABLE.compare_exchange(current, table, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => {
-            forked::begin();
-            // SAFETY: as above; it is stored now.
-            unsafe { &*table }
-        }
-        Err(winner) => {
-            // SAFETY: nobody else has seen this one.
-            drop(unsafe { Box::from_raw(table) });
-            // SAFETY: as above.
-            unsafe { &*winner }
-        }
-    }
+    forked::once_in_process(|| {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed) & TABLE_MASK;
+        let table = Box::new(Table { number, places: Mutex::default() });
+        TABLE.store(Box::into_raw(table), Ordering::Release);
+    });
+    // SAFETY: a table is there, and one that was is never freed.
+    unsafe { &*TABLE.load(Ordering::Acquire) }
 }
 
 /// The table that a pointer belongs to, if that is this process's.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Whether this process was forked since it last asked, without a system call: a page that the kernel empties in the
+//! What is to be done anew in each forked process, noticed without a system call: a page that the kernel empties in the
 //! child (MADV_WIPEONFORK, madvise(2), Linux 4.14).
 
 use std::ptr::NonNull;
@@ -33,15 +33,29 @@ fn mark() -> Option<&'static AtomicU32> {
     mark.as_ref().map(|mark| unsafe { mark.0.as_ref() })
 }
 
-/// Whether this process is a fork of the one that called [`begin`] last.
-pub fn since_last_asked() -> bool {
-    mark().is_some_and(|mark| mark.load(Ordering::Relaxed) == 0)
+/// The states of the mark.
+const UNKNOWN: u32 = 0;
+const BEGINNING: u32 = 1;
+const BEGUN: u32 = 2;
+
+/// Calls `begin` once in each process, a forked one included, and returns when that is done. Where the kernel gives no such page
+/// it is called once for this process and all its forks.
+pub fn once_in_process(begin: impl FnOnce()) {
+    static WITHOUT: AtomicU32 = AtomicU32::new(UNKNOWN);
+    once(mark().unwrap_or(&WITHOUT), begin);
 }
 
-/// From here on this process is the one that asks.
-pub fn begin() {
-    if let Some(mark) = mark() {
-        mark.store(1, Ordering::Relaxed);
+fn once(mark: &AtomicU32, begin: impl FnOnce()) {
+    loop {
+        match mark.compare_exchange(UNKNOWN, BEGINNING, Ordering::Acquire, Ordering::Acquire) {
+            Ok(_) => {
+                begin();
+                return mark.store(BEGUN, Ordering::Release);
+            }
+            Err(BEGUN) => return,
+            // Another thread of this process is about to be through with it.
+            Err(_) => std::thread::yield_now(),
+        }
     }
 }
 
@@ -50,17 +64,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fork_is_noticed_in_the_child_alone() {
-        begin();
-        assert!(!since_last_asked());
+    fn a_fork_begins_anew_and_its_parent_does_not() {
+        let begins = || {
+            let mut begun = false;
+            once_in_process(|| begun = true);
+            begun
+        };
+        begins();
+        assert!(!begins());
         match crate::ffi::sys::process::clone(0).unwrap() {
-            crate::ffi::sys::process::Cloned::Child => crate::ffi::sys::process::exit(i32::from(since_last_asked())),
+            crate::ffi::sys::process::Cloned::Child => crate::ffi::sys::process::exit(i32::from(begins())),
             crate::ffi::sys::process::Cloned::Parent(pid, _) => {
-                let status =
-                    rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()).unwrap().unwrap();
-                assert_eq!(status.1.exit_status(), Some(1));
+                let ended = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+                assert_eq!(ended.unwrap().unwrap().1.exit_status(), Some(1));
             }
         }
-        assert!(!since_last_asked());
+        assert!(!begins());
+    }
+
+    #[test]
+    fn threads_wait_for_the_one_that_begins() {
+        let (mark, begun) = (AtomicU32::new(UNKNOWN), AtomicU32::new(0));
+        let begin = || {
+            once(&mark, || {
+                (0..1000).for_each(|_| std::thread::yield_now());
+                begun.fetch_add(1, Ordering::Relaxed);
+            });
+            begun.load(Ordering::Relaxed)
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+            threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), 1));
+        });
     }
 }
