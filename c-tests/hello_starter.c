@@ -142,11 +142,9 @@ static pinion_error *monitor_container(void *data, int32_t container, pinion_sig
 	}
 }
 
-int main(void)
+static pinion_error *register_hello(struct hello *hello)
 {
-	struct hello hello = { NULL };
 	pinion_operations operations;
-	pinion_error *error;
 
 	memset(&operations, 0, sizeof operations);
 	operations.size = sizeof operations;
@@ -158,7 +156,14 @@ int main(void)
 	operations.create_container = create_container;
 	operations.start_process = start_process;
 	operations.monitor_container = monitor_container;
-	error = pinion_register(pinion_str("hello"), &operations, &hello, NULL);
+	return pinion_register(pinion_str("hello"), &operations, hello, NULL);
+}
+
+int main(void)
+{
+	struct hello hello = { NULL };
+	pinion_error *error = register_hello(&hello);
+
 	if (error == NULL)
 		error = pinion_lifecycle_run(NULL);
 	fprintf(stderr, "hello-starter: %s\n", pinion_error_text(error));
