@@ -20,14 +20,16 @@ use pinion::engine::{
     Signals, WaitStatus, lock,
 };
 use pinion::lifecycle::journal::Entry;
-use pinion::lifecycle::roles::Role;
 use pinion::rpc::builtin::hostname::HostnameArgs;
 use pinion::rpc::client::Client;
+use pinion::rpc::service::MethodSet;
 use pinion::{Error, lifecycle, log, registry};
 use serde::{Deserialize, Serialize};
 
 #[path = "starter/begin.rs"]
 mod begin;
+#[path = "starter/misbehave.rs"]
+mod misbehave;
 
 pinion::entry!(start);
 
@@ -36,7 +38,9 @@ fn start() -> i32 {
 }
 
 fn register() -> i32 {
-    match registry::register("probe", Arc::new(Probe::default())) {
+    let methods = MethodSet::new().method("Exec", |_: i64| Err::<i64, _>(misbehave::execute().into()));
+    let registered = registry::register("probe", Arc::new(Probe::default()));
+    match registered.and_then(|()| registry::register_rpc_methods("probe", methods)) {
         Ok(()) => 0,
         Err(error) => {
             log::error(&error);
@@ -53,8 +57,7 @@ struct Config {
     log: String,
     /// Set by PrepareConfig: every later process must see it.
     prepared: bool,
-    /// Callbacks that fail, by `error`, `panic`, `hang` or `kill` (of the process by itself; `kill first` spares the spare).
-    /// CreateContainer can also `disconnect` and hang.
+    /// Callbacks that misbehave, and how (rust/examples/starter/misbehave.rs).
     fail: BTreeMap<String, String>,
     /// Whether PreStartProcess is declared; StartProcess then writes its byte.
     pre_start: bool,
@@ -120,23 +123,8 @@ impl Probe {
                 OpenOptions::new().append(true).create(true).open(&config.log)?.write_all(line.as_bytes())
             })?;
         }
-        match self.config().fail.get(callback).map(String::as_str) {
-            Some("error") => Err(format!("{callback} was told to fail").into()),
-            Some("panic") => panic!("{callback} was told to panic"),
-            Some("hang") => loop {
-                std::thread::park();
-            },
-            Some("kill first") if pinion::trace::role() == Role::CleanupSpare => Ok(()),
-            Some("kill" | "kill first") => {
-                nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?;
-                // The first process of a PID namespace survives its own signals: whoever reads the record kills it.
-                pinion::trace::event("fault", || serde_json::json!({}));
-                loop {
-                    std::thread::park();
-                }
-            }
-            _ => Ok(()),
-        }
+        let how = self.config().fail.get(callback).cloned();
+        how.map_or(Ok(()), |how| misbehave::misbehave(callback, &how))
     }
 }
 
@@ -220,11 +208,19 @@ impl Operations for Probe {
     fn create_container(&self, _: &Context, container: Pid, rpc: UnixStream) -> CallbackResult {
         self.enter("CreateContainer", &format!("container={container}"))?;
         let Config { hostname, fail, .. } = self.config();
-        if fail.get("CreateContainer").is_some_and(|how| how == "disconnect") {
-            rpc.shutdown(std::net::Shutdown::Both)?;
-            loop {
-                std::thread::park();
+        match fail.get("CreateContainer").map(String::as_str) {
+            Some("disconnect") => {
+                rpc.shutdown(std::net::Shutdown::Both)?;
+                loop {
+                    std::thread::park();
+                }
             }
+            // The connection's end is all that there is to hear.
+            Some("exec in the server") => {
+                let _ = Client::new(rpc, "probe").call::<_, i64>("Exec", &0i64);
+                return Ok(());
+            }
+            _ => {}
         }
         if !hostname.is_empty() {
             let mut client = Client::new(rpc, "probe");

@@ -70,7 +70,8 @@ pub enum Monitor {
 }
 
 /// The callbacks of an engine. Unless a callback says otherwise, it may block, and an error or a panic in it
-/// ends the run after clean-up.
+/// ends the run after clean-up. Except for [`start_process`](Operations::start_process) it leaves the process as it was:
+/// `lifecycle/callback.rs` lists what is looked at, and what becomes of one that does not.
 ///
 /// Callbacks get `&self`: [`create_container`](Operations::create_container) and
 /// [`monitor_container`](Operations::monitor_container) run at the same time in two threads of one process.

@@ -12,8 +12,7 @@ use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use crate::engine::contract::Callback;
-use crate::engine::{CallbackResult, WaitStatus};
+use crate::engine::WaitStatus;
 use crate::error::{Error, Result};
 use crate::ffi::sys;
 use crate::lifecycle::child::Child;
@@ -28,6 +27,7 @@ use crate::{launch, log, namespaces, privileges, trace};
 
 pub use crate::lifecycle::pending::Pending;
 
+pub mod callback;
 pub mod check;
 pub mod child;
 pub mod cleanup_host;
@@ -253,18 +253,4 @@ fn facts() -> Result<Facts> {
         post_start_host: false,
         cleanup_host: false,
     })
-}
-
-/// Calls a callback: its error keeps its identity, a panic becomes an error.
-pub fn call<T>(callback: Callback, body: impl FnOnce() -> CallbackResult<T>) -> Result<T> {
-    trace::event("callback", || {
-        let seen = Credentials::read().ok();
-        serde_json::json!({ "name": callback.name(), "credentials": seen })
-    });
-    let result = log::guard(callback.name(), body).and_then(|result| result.map_err(Error::callback));
-    trace::event("returned", || {
-        let error = result.as_ref().err().map(ToString::to_string);
-        serde_json::json!({ "name": callback.name(), "ok": error.is_none(), "error": error })
-    });
-    result
 }

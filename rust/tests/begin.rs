@@ -76,7 +76,8 @@ fn a_second_start_in_any_process_of_the_first_is_refused() {
     let words = [
         "start the lifecycle: it has begun already",
         "help: start it once",
-        "stage 1 ended without a decision: exit code 255",
+        "PrepareConfig: stage1 ended without a decision: exit code 255",
+        "help: a callback returns an error",
         "host cleanup failed",
     ];
     refused(&launch(&starter).run(), &words);
@@ -90,7 +91,8 @@ fn a_role_that_is_given_up_ends_the_start() {
         "run cleanup-host: the program has given its role up",
         "run cleanup-spare: the program has given its role up",
         "run post-start-host: the program has given its role up",
-        "stage 1 ended without a decision: exit code 255",
+        "PrepareConfig: stage1 ended without a decision: exit code 255",
+        "help: a callback returns an error",
         "host cleanup failed",
     ];
     refused(&launch(&starter).run(), &words);

@@ -22,9 +22,9 @@ struct Scenario {
     post_start_host: bool,
     #[serde(default)]
     cleanup_host: bool,
-    /// Whether it is about what the kernel keeps for the main thread alone.
+    /// Whether it is about what can be seen only where the role runs in its process's one thread.
     #[serde(default)]
-    main_thread: bool,
+    one_thread: bool,
     /// The engine's configuration. `$DIR` stands for a directory of the scenario's own.
     configuration: Value,
     expect: Expect,
@@ -46,6 +46,9 @@ struct Expect {
     /// Words that standard error holds.
     #[serde(default)]
     stderr: Vec<String>,
+    /// Whether standard error holds nothing at all.
+    #[serde(default)]
+    quiet: bool,
     /// Words that the engine's log holds.
     #[serde(default)]
     log: Vec<String>,
@@ -78,7 +81,7 @@ fn every_scenario_ends_as_it_says() {
                 left_out += 1;
                 continue;
             }
-            if scenario.main_thread && *way == "starter-thread" {
+            if scenario.one_thread && *way == "starter-thread" {
                 continue;
             }
             let run = start(&starter, &scenario);
@@ -122,6 +125,9 @@ fn compare(scenario: &Scenario, run: &Run) -> Result<(), String> {
     }
     if let Some(stdout) = &expect.stdout {
         same("standard output", stdout, &run.stdout)?;
+    }
+    if expect.quiet {
+        same("standard error", &"", &run.stderr.as_str())?;
     }
     let holds = |what: &str, text: &str, words: &[String]| match words.iter().find(|words| !text.contains(*words)) {
         Some(words) => Err(format!("{what} does not hold {words:?}")),

@@ -7,8 +7,8 @@ use crate::lifecycle::roles::Role;
 use crate::plan::Plan;
 use crate::privileges::Credentials;
 
-/// Compares the kernel's answer with the row, before a callback is called.
-pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<()> {
+/// Compares the kernel's answer with the row, before a callback is called, and returns it.
+pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<Credentials> {
     let row = plan.privileges(role);
     let is = Credentials::read()?;
     let uid = match row.ids {
@@ -38,7 +38,7 @@ pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<()> {
             format!("{:#x}, {:#x}", is.effective, is.permitted),
             format!("{effective:#x}, {permitted:#x}"),
         )),
-        _ => Ok(()),
+        _ => Ok(is),
     }
 }
 

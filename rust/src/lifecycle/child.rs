@@ -38,6 +38,20 @@ pub enum Ended {
     Reaped,
 }
 
+/// What became of a process that has closed its channel and was to say something before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// It has ended.
+    Ended,
+    /// It had executed a program.
+    Executed,
+    /// It lived on as it was.
+    Lives,
+}
+
+/// How long the end of a process may take to be seen after that of its channel, where /proc does not say that it is near.
+const END_OF_CHANNEL: Duration = Duration::from_secs(1);
+
 /// Which side of [`fork`] this is.
 pub enum Forked {
     /// The new process.
@@ -118,6 +132,20 @@ impl Watched {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid_in_proc()?)).ok()?;
         let flags: u64 = stat.rsplit(") ").next()?.split(' ').nth(6)?.parse().ok()?;
         Some((flags & FORKED_BUT_NOT_EXECUTED == 0, flags & EXITING != 0))
+    }
+
+    /// Finds out why it closed its channel. If it lives, as whatever program, it is killed: nobody is to wait for it.
+    pub fn silenced(&self) -> Result<Silence> {
+        let (silence, patience) = match self.has_executed_or_exits() {
+            Some((true, _)) => (Silence::Executed, Duration::ZERO),
+            Some((false, false)) => (Silence::Lives, Duration::ZERO),
+            Some((false, true)) | None => (Silence::Lives, END_OF_CHANNEL),
+        };
+        let ended = event::wait_readable(&[self.as_fd()], Some(patience))?;
+        if !ended[0] {
+            self.kill()?;
+        }
+        Ok(if ended[0] && silence == Silence::Lives { Silence::Ended } else { silence })
     }
 
     /// Another handle of the same process.

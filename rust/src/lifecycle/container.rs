@@ -116,16 +116,16 @@ impl Container {
             Some(connection) => rpc_server::fork().map(|forked| Some((forked, connection))),
         });
         let prepared = match served {
-            Ok(Some((Forked::Child, connection))) => {
+            Ok(Some((rpc_server::Side::Child(line), connection))) => {
                 // The server says nothing on the stream, and must not hold it open.
                 drop(master);
-                return RpcServer { engine_name, connection, control, cleanup }.enter();
+                return RpcServer { engine_name, connection, line, control, cleanup }.enter();
             }
-            Ok(Some((Forked::Parent(server), connection))) => {
+            Ok(Some((rpc_server::Side::Parent(server), connection))) => {
                 drop(connection);
                 // While the server works.
                 let engine = Readied::early(&engine_name, configuration);
-                rpc_server::wait(server, &control).and(engine)
+                server.wait(&control).and(engine)
             }
             Ok(None) => Readied::early(&engine_name, configuration),
             Err(error) => Err(error),

@@ -2,9 +2,9 @@
 //! What a start would do, without starting anything: `pinion plan`.
 
 use crate::config::{self, StarterConfig};
-use crate::engine::contract::Callback;
 use crate::error::{Error, Result};
-use crate::lifecycle::{call, facts};
+use crate::lifecycle::callback::prepare_config;
+use crate::lifecycle::facts;
 use crate::plan::Plan;
 use crate::registry;
 
@@ -13,7 +13,7 @@ pub fn explain(configuration: &[u8], json: bool) -> Result<String> {
     let engine = registry::get(configuration)?;
     let facts = facts()?;
     let mut config = StarterConfig::new(config::Facts { is_suid: facts.setuid }, configuration.to_vec(), None);
-    call(Callback::PrepareConfig, || engine.operations.prepare_config(&mut config))?;
+    prepare_config(&engine, &mut config)?;
     let (settings, _, _) = config.into_parts();
     let declaration = engine.operations.declaration().map_err(Error::callback)?;
     let plan = Plan::make(&settings, &facts, &declaration)?;

@@ -11,10 +11,11 @@ use crate::engine::contract::Callback;
 use crate::engine::{CallbackResult, Context, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
-use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
+use crate::lifecycle::callback::{call, silent};
+use crate::lifecycle::child::{Child, Forked, Watched, fork, not_cloned};
+use crate::lifecycle::ending;
 use crate::lifecycle::messages::{Channel, FromHostProcess, Received, Report, ToHostProcess, channel};
 use crate::lifecycle::roles::{Role, Step};
-use crate::lifecycle::{call, ending};
 use crate::{log, privileges, registry, trace};
 
 /// The process's own end.
@@ -99,7 +100,7 @@ impl HostProcess {
 
     /// The end of the socket on which it is told to run. Its owner stays who reaps it.
     pub fn asker(&self) -> Result<Asker> {
-        Ok(Asker { role: self.role, channel: self.channel.share()? })
+        Ok(Asker { role: self.role, process: self.child.share()?, channel: self.channel.share()? })
     }
 
     /// Says 'run' and waits for the answer, at most `limit`.
@@ -134,11 +135,12 @@ impl HostProcess {
 /// Who tells a host process to run.
 pub struct Asker {
     role: Role,
+    process: Watched,
     channel: Channel<ToHostProcess, FromHostProcess>,
 }
 
 impl Asker {
-    /// Says 'run' and waits for the answer, at most `limit`.
+    /// Says 'run' and waits for the answer, at most `limit`. A process that has become something else is killed.
     pub fn ask(&self, limit: Duration) -> Result<()> {
         self.channel.send(&ToHostProcess::Run, &[])?;
         let answered = sys::event::wait_readable(&[self.channel.as_fd()], Some(limit))?;
@@ -149,9 +151,7 @@ impl Asker {
         match self.channel.receive()? {
             Received::Message(FromHostProcess::Done, _) => Ok(()),
             Received::Message(FromHostProcess::Failed(report), _) => Err(Error::from(report)),
-            Received::Closed => {
-                Err(Error::new(ErrorKind::PeerDied, format!("wait for {}: it ended without an answer", self.role)))
-            }
+            Received::Closed => Err(silent(self.role, self.process.silenced()?, "an answer", None)),
         }
     }
 }

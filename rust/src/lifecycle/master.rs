@@ -18,7 +18,7 @@ use crate::engine::contract::Callback;
 use crate::engine::{Context, Engine, Pid, Signals, WaitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
-use crate::lifecycle::call;
+use crate::lifecycle::callback::{UmaskWatch, call_checked};
 use crate::lifecycle::check::check;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::container::MasterEnds;
@@ -52,6 +52,7 @@ pub struct Master {
     hosts: HostProcesses,
     /// Of the clean-up on the host.
     limit: Duration,
+    umask: UmaskWatch,
 }
 
 impl Master {
@@ -66,14 +67,16 @@ impl Master {
     ) -> Pending {
         trace::enter(Role::Master, None);
         trace::step(Step::Master);
-        Pending::from(Work::Master(Master { plan, engine, child, ends, hosts, limit }))
+        let umask = UmaskWatch::begin();
+        Pending::from(Work::Master(Master { plan, engine, child, ends, hosts, limit, umask }))
     }
 
     /// The rest of its life: ends as the container ended, after everything was cleaned up.
     pub fn run(self) -> ! {
-        let Master { plan, engine, child, ends, hosts, limit } = self;
+        let Master { plan, engine, child, ends, hosts, limit, umask } = self;
         // The container is gone, whatever came of it, when this has returned.
         let attended = engine.get().and_then(|engine| attend(plan, engine, child, ends, &hosts));
+        umask.end();
         hosts.end(false, limit);
         conclude(attended)
     }
@@ -134,21 +137,25 @@ impl Run<'_> {
 
     /// The three activities, until the first fatal error or the container's end.
     fn decide(&mut self) -> Result<WaitStatus> {
-        check(&self.plan, Role::Master, Callback::CreateContainer)?;
+        let seen = check(&self.plan, Role::Master, Callback::CreateContainer)?;
         let missing = || Error::new(ErrorKind::Protocol, "create the container: there is no RPC connection");
         let rpc = self.ends.rpc.as_ref().ok_or_else(missing)?.try_clone().tried(|| "share the RPC connection")?;
         let (pid, context, engine) = (self.pid(), self.context.clone(), self.engine.clone());
         let control = self.ends.control.share()?;
+        let monitor_sees = seen.clone();
         let create = move || {
-            call(Callback::CreateContainer, || engine.operations.create_container(&context, pid, rpc))
+            call_checked(Callback::CreateContainer, seen, || engine.operations.create_container(&context, pid, rpc))
                 .map_err(|error| error.during("container creation failed"))?;
             tell_created(&control)
         };
         if self.plan.engine_monitors {
             let engine = self.engine.clone();
             let signals = Signals::new(Arc::clone(&self.queue), self.context.clone());
-            let monitor =
-                move || call(Callback::MonitorContainer, || engine.operations.monitor_container(pid, &signals));
+            let monitor = move || {
+                call_checked(Callback::MonitorContainer, monitor_sees, || {
+                    engine.operations.monitor_container(pid, &signals)
+                })
+            };
             let monitor = Arc::new(Activity::begin(monitor)?);
             let starting = self.starting(Some(Arc::clone(&monitor)))?;
             let (create, start) = (Activity::begin(create)?, Activity::begin(move || starting.run())?);
@@ -287,9 +294,11 @@ impl Run<'_> {
 
     /// An error here is printed and hides nothing.
     fn clean_up(&self, fatal: Option<&Error>, status: WaitStatus) {
-        let cleaned = check(&self.plan, Role::Master, Callback::CleanupContainer).and_then(|()| {
+        let cleaned = check(&self.plan, Role::Master, Callback::CleanupContainer).and_then(|seen| {
             let operations = &self.engine.operations;
-            call(Callback::CleanupContainer, || operations.cleanup_container(&self.cleanup_context, fatal, status))
+            call_checked(Callback::CleanupContainer, seen, || {
+                operations.cleanup_container(&self.cleanup_context, fatal, status)
+            })
         });
         if let Err(error) = cleaned {
             log::error(&error.during("container cleanup failed"));

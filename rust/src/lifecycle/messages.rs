@@ -66,6 +66,7 @@ pub const TABLE: &[Row] = &[
     row("maps written", Role::Master, Role::Container, 14, Condition::NewUserNamespace, "stream byte 0x01"),
     row("namespaces ready", Role::Container, Role::Master, 14, Condition::Always, "stream byte 0x01"),
     row("joined", Role::Master, Role::Container, 14, Condition::Propagation, "stream byte 0x01"),
+    row("served", Role::RpcServer, Role::Container, 15, Condition::Creation, "packet"),
     row("created", Role::Master, Role::Container, 17, Condition::Creation, "packet"),
     row("failed", Role::Container, Role::Master, 17, Condition::Failure, "packet"),
     row(
@@ -154,6 +155,14 @@ impl Named for FromContainer {
     }
 }
 
+impl Named for FromServer {
+    fn name(&self) -> &'static str {
+        match self {
+            FromServer::Served => "served",
+        }
+    }
+}
+
 impl Named for ToContainer {
     fn name(&self) -> &'static str {
         match self {
@@ -208,6 +217,13 @@ pub enum FromContainer {
     Failed(Report),
     /// The program of an init shim ended by this signal.
     Killed(i32),
+}
+
+/// What the RPC server says to the container process.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromServer {
+    /// Its connection has ended, and every request was answered.
+    Served,
 }
 
 /// What master says to the container process.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! RPC server · child of: container process, whose root and working directory it shares (CLONE_FS) · namespaces: the
 //! container's · privileges: those of its user namespace, or root's · dies with: SIGKILL from parent death, armed before its
-//! role · ends: 0 when its connection ends · does: what master's engine asks for.
+//! role · ends: 0 when its connection ends · tells: the container process that it is through · does: what master's engine asks
+//! for.
 
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
@@ -10,36 +12,87 @@ use serde_json::{Value, json};
 
 use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ffi::sys::event;
 use crate::gob::{Limits, Raw};
-use crate::lifecycle::child::{self, Child, Forked, not_cloned};
+use crate::lifecycle::child::{self, Child, Forked, Silence, not_cloned};
 use crate::lifecycle::cleanup_host::CleanupHost;
 use crate::lifecycle::ending::{end, fail};
-use crate::lifecycle::messages::{Channel, FromContainer, Received, ToContainer};
+use crate::lifecycle::messages::{Channel, FromContainer, FromServer, Received, ToContainer, channel};
 use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
 use crate::rpc::builtin::Product;
 use crate::rpc::server::{Call, Observer};
 use crate::{privileges, registry, rpc, trace};
 
-/// Step 15, in the container process: makes the RPC server.
-pub fn fork() -> Result<Forked> {
-    trace::step(Step::RpcServer);
-    child::fork(Role::RpcServer, libc::CLONE_FS as u64).map_err(|errno| not_cloned(Role::RpcServer, &[], errno))
+/// The two ends of what the server says to its parent.
+type Line = Channel<FromServer, FromServer>;
+
+/// The container process's side.
+pub struct Served {
+    process: Child,
+    line: Line,
 }
 
-/// In the container process: waits for the server's end, and for master's word that CreateContainer succeeded, since the
-/// connection ends as well when that failed or when master died. Only exit code 0 goes on. The wait has no limit, since
-/// CreateContainer may take any time: it ends with master or with the server.
-pub fn wait(mut server: Child, control: &Channel<FromContainer, ToContainer>) -> Result<()> {
-    match server.wait()? {
-        status if status == WaitStatus::exit(0) => match control.receive()? {
-            Received::Message(ToContainer::Created, _) => Ok(()),
-            Received::Closed => Err(Error::new(ErrorKind::PeerDied, "prepare the container: master is gone")),
-        },
-        status => {
-            Err(Error::new(ErrorKind::PeerDied, format!("prepare the container: the RPC server ended with {status}")))
+/// Which side of [`fork`] this is.
+pub enum Side {
+    /// The new process, with its end of the line.
+    Child(Line),
+    /// The container process.
+    Parent(Served),
+}
+
+/// Step 15, in the container process: makes the RPC server.
+pub fn fork() -> Result<Side> {
+    trace::step(Step::RpcServer);
+    let (ours, theirs) = channel()?;
+    let forked = child::fork(Role::RpcServer, libc::CLONE_FS as u64);
+    match forked.map_err(|errno| not_cloned(Role::RpcServer, &[], errno))? {
+        Forked::Child => Ok(Side::Child(theirs)),
+        Forked::Parent(process) => Ok(Side::Parent(Served { process, line: ours })),
+    }
+}
+
+impl Served {
+    /// Waits for the server's end, and for master's word that CreateContainer succeeded, since the connection ends as well when
+    /// that failed or when master died. Only exit code 0 after the server's word goes on: a method may have executed a program,
+    /// whose exit code says nothing. The wait has no limit, since CreateContainer may take any time: it ends with master or
+    /// with the server.
+    pub fn wait(mut self, control: &Channel<FromContainer, ToContainer>) -> Result<()> {
+        if !self.has_served()? {
+            return Err(self.silent_end()?);
+        }
+        match self.process.wait()? {
+            status if status == WaitStatus::exit(0) => match control.receive()? {
+                Received::Message(ToContainer::Created, _) => Ok(()),
+                Received::Closed => Err(Error::new(ErrorKind::PeerDied, "prepare the container: master is gone")),
+            },
+            status => Err(ended(&format!("ended with {status}"))),
         }
     }
+
+    fn has_served(&self) -> Result<bool> {
+        // Its end counts too: a process that a method left behind may hold the line open.
+        let ready = event::wait_readable(&[self.line.as_fd(), self.process.as_fd()], None)?;
+        if !ready[0] && !event::is_readable(&self.line) {
+            return Ok(false);
+        }
+        Ok(matches!(self.line.receive()?, Received::Message(FromServer::Served, _)))
+    }
+
+    fn silent_end(&mut self) -> Result<Error> {
+        let silence = self.process.silenced()?;
+        let status = self.process.wait()?;
+        Ok(match silence {
+            Silence::Executed => ended("executed another program in one of its methods"),
+            Silence::Lives => ended("closed its connections in one of its methods"),
+            Silence::Ended if status == WaitStatus::exit(0) => ended("was ended by one of its methods"),
+            Silence::Ended => ended(&format!("ended with {status}")),
+        })
+    }
+}
+
+fn ended(how: &str) -> Error {
+    Error::new(ErrorKind::PeerDied, format!("prepare the container: the RPC server {how}"))
 }
 
 /// The process before its role.
@@ -48,6 +101,8 @@ pub struct RpcServer {
     pub engine_name: String,
     /// Its end of the RPC connection.
     pub connection: UnixStream,
+    /// Its end of the line to the container process.
+    pub line: Line,
     /// The container process's end of the core's own channel.
     pub control: Channel<FromContainer, ToContainer>,
     /// The clean-up processes, which do not take master for dead as long as this process holds them.
@@ -68,7 +123,11 @@ impl RpcServer {
     /// The rest of its life.
     pub fn run(self) -> ! {
         match serve(&self.engine_name, self.connection) {
-            Ok(()) => end(0),
+            Ok(()) => {
+                // A container process that is gone does not ask any more.
+                let _ = self.line.send(&FromServer::Served, &[]);
+                end(0)
+            }
             Err(error) => fail(&self.control, &error.during("serve RPC requests")),
         }
     }

@@ -15,14 +15,15 @@ use crate::engine::{Context, Engine, WaitStatus, lock};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
-use crate::lifecycle::child::{Child, Forked, fork, not_cloned, tie_to_parent};
+use crate::lifecycle::callback::{call, prepare_config, silent};
+use crate::lifecycle::child::{Child, Forked, Silence, fork, not_cloned, tie_to_parent};
 use crate::lifecycle::handover::{Decision, HandOver};
 use crate::lifecycle::host_processes::HostProcesses;
 use crate::lifecycle::journal::Journal;
 use crate::lifecycle::messages::{Channel, FromStage1, MESSAGE_FDS, Received, Report, ToHostProcess, channel};
 use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
-use crate::lifecycle::{Start, Stop, call, ending};
+use crate::lifecycle::{Start, Stop, ending};
 use crate::plan::Plan;
 use crate::{log, privileges, registry, trace};
 
@@ -72,7 +73,7 @@ fn decide(
         // Its end counts too: a process that PrepareConfig left behind may hold the channel open.
         let ready = start.until(&[channel.as_fd(), child.as_fd()], None)?;
         if !ready[0] && !sys::event::is_readable(channel) {
-            return Err(silent_end(child.wait()?));
+            return Err(silent_end(child)?);
         }
         match channel.receive()? {
             Received::Message(FromStage1::Planned { fds, last }, rights) => {
@@ -88,7 +89,7 @@ fn decide(
                 child.wait()?;
                 return Err(Stop::Failed { error: Error::from(report), cleaned });
             }
-            Received::Closed => return Err(silent_end(child.wait()?)),
+            Received::Closed => return Err(silent_end(child)?),
         }
     }
     let (decision, configuration) = handover.seal_and_read()?;
@@ -107,15 +108,21 @@ pub fn end(process: &mut Option<Child>) -> Result<(), Stop> {
     let Some(mut process) = process.take() else { return Ok(()) };
     match process.wait()? {
         status if status == WaitStatus::exit(0) => Ok(()),
-        status => Err(silent_end(status)),
+        status => Err(without_decision(Silence::Ended, status)),
     }
 }
 
-fn silent_end(status: WaitStatus) -> Stop {
-    match status.signal() {
+/// It closed its channel, or ended, and has not decided.
+fn silent_end(mut process: Child) -> Result<Stop> {
+    let silence = process.silenced()?;
+    Ok(without_decision(silence, process.wait()?))
+}
+
+fn without_decision(silence: Silence, status: WaitStatus) -> Stop {
+    match (silence, status.signal()) {
         // Repeated on the starter itself, so that its caller sees what happened.
-        Some(_) => Stop::Ended(status),
-        None => Stop::from(Error::new(ErrorKind::PeerDied, format!("stage 1 ended without a decision: {status}"))),
+        (Silence::Ended, Some(_)) => Stop::Ended(status),
+        _ => Stop::from(silent(Role::Stage1, silence, "a decision", Some(status))),
     }
 }
 
@@ -192,7 +199,7 @@ impl Stage1 {
         let journal = self.hosts.journal().map(Journal::share).transpose()?;
         let facts = config::Facts { is_suid: self.start.facts.setuid };
         let mut config = StarterConfig::new(facts, self.start.configuration.clone(), journal);
-        call(Callback::PrepareConfig, || engine.operations.prepare_config(&mut config))?;
+        prepare_config(engine, &mut config)?;
         let (settings, _, warnings) = config.into_parts();
         for warning in warnings {
             log::warning(format_args!("{warning}"));

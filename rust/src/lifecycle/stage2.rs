@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! stage 2 · was: container process · privileges: the container's own, from before its role · dies with: SIGKILL from parent
-//! death, armed before its role and again in the thread that runs it, until it executes a program · ends as: the container's program, or an init shim of the engine's · tells: master.
+//! death, armed before its role and again in the thread that runs it, until it executes a program · ends as: the container's
+//! program, or an init shim of the engine's · tells: master.
 
 use std::os::unix::net::UnixStream;
 
@@ -10,7 +11,7 @@ use crate::engine::contract::Callback;
 use crate::engine::{Engine, MasterConnection, WaitStatus};
 use crate::error::{Error, Result};
 use crate::ffi::sys;
-use crate::lifecycle::call;
+use crate::lifecycle::callback::call_checked;
 use crate::lifecycle::check::check;
 use crate::lifecycle::ending::end;
 use crate::lifecycle::messages::{Channel, FromContainer, Handshake, Report, ToContainer};
@@ -88,11 +89,11 @@ fn apply(plan: &Plan) -> Result<()> {
 }
 
 fn start(plan: &Plan, engine: &Engine, master: &mut MasterConnection) -> Result<WaitStatus> {
-    check(plan, Role::Stage2, Callback::StartProcess)?;
+    let seen = check(plan, Role::Stage2, Callback::StartProcess)?;
     // It belongs to a thread, and the program gets that of the thread which executes it.
     privileges::arm_death_signal(Signal::KILL)?;
     // The container's program starts with default dispositions and an empty mask, whatever the caller's were.
     sys::signal::ignore(libc::SIGXFSZ, false);
     sys::signal::unblock_all()?;
-    call(Callback::StartProcess, || engine.operations.start_process(master))
+    call_checked(Callback::StartProcess, seen, || engine.operations.start_process(master))
 }

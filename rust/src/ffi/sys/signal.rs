@@ -68,6 +68,37 @@ pub fn unblock_all() -> Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).tried(|| "empty the signal mask")
 }
 
+/// The signals that the calling thread blocks, bit by bit from number 1 on, as the kernel keeps them: those that the C library
+/// hides are among them.
+pub fn blocked() -> u64 {
+    let mut set = 0u64;
+    // SAFETY: the kernel fills in 8 bytes, the size that it is told; the new mask is not given. It cannot fail with these.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_BLOCK,
+            std::ptr::null::<u64>(),
+            &raw mut set,
+            size_of::<u64>(),
+        )
+    };
+    set
+}
+
+/// Blocks exactly these in the calling thread, as [`blocked`] tells them.
+pub fn block(set: u64) {
+    // SAFETY: the kernel reads 8 bytes, the size that it is told; the old mask is not asked for. It cannot fail with these.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const set,
+            std::ptr::null_mut::<u64>(),
+            size_of::<u64>(),
+        )
+    };
+}
+
 /// Lets a signal be ignored, or gives it its default disposition back.
 pub fn ignore(signal: i32, ignored: bool) {
     // SAFETY: neither is a function of ours.

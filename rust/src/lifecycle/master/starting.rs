@@ -10,7 +10,7 @@ use super::words::Words;
 use crate::engine::contract::Callback;
 use crate::engine::{CallbackResult, Context, Engine, Pid, WaitStatus};
 use crate::error::Result;
-use crate::lifecycle::call;
+use crate::lifecycle::callback::call_checked;
 use crate::lifecycle::check::check;
 use crate::lifecycle::child::Watched;
 use crate::lifecycle::host_process::Asker;
@@ -93,7 +93,7 @@ impl Starting {
     }
 
     fn callback(&self, callback: Callback, prefix: &str, body: impl FnOnce(&Self) -> CallbackResult) -> Result<()> {
-        check(&self.plan, Role::Master, callback)?;
-        call(callback, || body(self)).map_err(|error| error.during(prefix))
+        let seen = check(&self.plan, Role::Master, callback)?;
+        call_checked(callback, seen, || body(self)).map_err(|error| error.during(prefix))
     }
 }

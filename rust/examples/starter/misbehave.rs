@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a callback of this engine does wrong when its configuration says so. Each is a few system calls, so that an engine in
+//! another language can do the same.
+//!
+//! | word | what the callback does |
+//! | --- | --- |
+//! | `error` | returns an error |
+//! | `panic` | panics |
+//! | `hang` | never returns |
+//! | `kill` | kills its process with SIGKILL; `kill first` spares cleanup-spare |
+//! | `chdir` | changes to `/` and goes on |
+//! | `umask` | sets the umask 0077 and goes on |
+//! | `mask` | blocks SIGUSR1, or opens it if it was blocked, and goes on |
+//! | `setgid` | sets the effective group id 1 and goes on |
+//! | `capset` | drops its effective capabilities and goes on |
+//! | `fork` | makes a child, which returns an error; waits for its end and goes on |
+//! | `fork exit` | makes a child, which calls exit(0); waits for its end and goes on |
+//! | `exit` | calls exit(3) |
+//! | `_exit` | calls _exit(3) |
+//! | `exec` | executes `sleep 1000` |
+//!
+//! CreateContainer can also `disconnect` and hang, or `exec in the server`: it calls the engine's RPC method Exec, which does
+//! that, and returns well.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise, sigprocmask};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, getgid, setresgid};
+use pinion::engine::CallbackResult;
+use pinion::ffi::sys::process::{Cloned, clone, exit};
+use pinion::lifecycle::roles::Role;
+use pinion::trace;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
+/// Does in `callback` what the word `how` says.
+pub fn misbehave(callback: &str, how: &str) -> CallbackResult {
+    match how {
+        "error" => return Err(format!("{callback} was told to fail").into()),
+        "panic" => panic!("{callback} was told to panic"),
+        "hang" => hang(),
+        "kill first" if trace::role() == Role::CleanupSpare => {}
+        "kill" | "kill first" => {
+            raise(Signal::SIGKILL)?;
+            // The first process of a PID namespace survives its own signals: whoever reads the record kills it.
+            trace::event("fault", || serde_json::json!({}));
+            hang()
+        }
+        "chdir" => std::env::set_current_dir("/")?,
+        "umask" => drop(umask(Mode::from_bits_truncate(0o077))),
+        "mask" => toggle(Signal::SIGUSR1)?,
+        "setgid" => setresgid(getgid(), Gid::from_raw(1), getgid())?,
+        "capset" => {
+            let mut sets = capabilities(None)?;
+            sets.effective = CapabilitySet::empty();
+            set_capabilities(None, sets)?;
+        }
+        "fork" => fork(|| ())?,
+        "fork exit" => fork(|| std::process::exit(0))?,
+        "exit" => std::process::exit(3),
+        "_exit" => exit(3),
+        "exec" => return Err(execute().into()),
+        // The callback's own.
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Replaces the process.
+pub fn execute() -> std::io::Error {
+    Command::new("sleep").arg("1000").exec()
+}
+
+fn hang() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+fn toggle(signal: Signal) -> nix::Result<()> {
+    let how = if SigSet::thread_get_mask()?.contains(signal) { SigmaskHow::SIG_UNBLOCK } else { SigmaskHow::SIG_BLOCK };
+    let mut set = SigSet::empty();
+    set.add(signal);
+    sigprocmask(how, Some(&set), None)
+}
+
+/// Makes a process, which does `child` and returns as the caller does, which waits for its end.
+fn fork(child: impl FnOnce()) -> CallbackResult {
+    match clone(0)? {
+        Cloned::Child => {
+            child();
+            Err("this is the child".into())
+        }
+        Cloned::Parent(pid, _) => {
+            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED)?;
+            Ok(())
+        }
+    }
+}

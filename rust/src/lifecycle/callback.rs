@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! How a callback is called, and how one that misbehaves is noticed and named.
+//!
+//! | what a callback does | what becomes of it |
+//! | --- | --- |
+//! | returns an error, panics | that is its error |
+//! | returns with other ids, capabilities, signal mask, working directory or umask than it was called with | an error that says what changed; mask and umask are put back |
+//! | returns in a process that it has forked as well | that process says so and ends with 255, and does nothing else |
+//! | calls exit(3) | the process says so and ends with 255 |
+//! | calls _exit(2), executes a program, closes the core's descriptors | whoever waits for the process says so ([`silent`]); one that lives is killed |
+//!
+//! StartProcess may do what it likes with its own process. PrepareConfig may end in the directory that it has set as the
+//! working directory. In master nothing can be done about the last row. The umask belongs to the process, so that it is
+//! looked at where that has one thread; a master whose callbacks run side by side looks once at the end ([`UmaskWatch`]).
+
+use std::os::fd::RawFd;
+
+use crate::config::StarterConfig;
+use crate::engine::contract::Callback;
+use crate::engine::{CallbackResult, Engine, WaitStatus};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ffi::sys;
+use crate::ffi::sys::descriptor;
+use crate::lifecycle::child::Silence;
+use crate::lifecycle::roles::Role;
+use crate::privileges::Credentials;
+use crate::{log, trace};
+
+mod exits;
+mod surroundings;
+
+pub use surroundings::UmaskWatch;
+use surroundings::{Place, Surroundings};
+
+/// Calls a callback.
+pub fn call<T>(callback: Callback, body: impl FnOnce() -> CallbackResult<T>) -> Result<T> {
+    call_checked(callback, Credentials::read()?, body)
+}
+
+/// As [`call`], where the credentials of the calling thread have been read already.
+pub fn call_checked<T>(
+    callback: Callback,
+    credentials: Credentials,
+    body: impl FnOnce() -> CallbackResult<T>,
+) -> Result<T> {
+    run(callback, credentials, body, |_| None)
+}
+
+/// Calls PrepareConfig. Engines that join a container go to the directory from which its namespaces are found.
+pub fn prepare_config(engine: &Engine, config: &mut StarterConfig) -> Result<()> {
+    let body = || {
+        engine.operations.prepare_config(config)?;
+        Ok(config.settings().working_directory_fd)
+    };
+    run(Callback::PrepareConfig, Credentials::read()?, body, |set| *set).map(drop)
+}
+
+/// Calls a callback and looks at what it leaves. `goes_to` is the directory in which it may have left the process.
+fn run<T>(
+    callback: Callback,
+    credentials: Credentials,
+    body: impl FnOnce() -> CallbackResult<T>,
+    goes_to: impl FnOnce(&T) -> Option<RawFd>,
+) -> Result<T> {
+    trace::event("callback", || serde_json::json!({ "name": callback.name(), "credentials": credentials }));
+    let process = nix::unistd::getpid();
+    let returned = if callback == Callback::StartProcess {
+        guarded(callback, process, body)
+    } else {
+        let before = Surroundings::of(credentials);
+        let armed = exits::arm(callback);
+        let returned = guarded(callback, process, body);
+        drop(armed);
+        // One that failed has said enough, but the process goes on in any case.
+        let kept = before.kept(callback, |here| {
+            let set = returned.as_ref().ok().and_then(goes_to);
+            set.and_then(|number| descriptor::with(number, |fd| Place::of(fd)).ok()?) == Some(here)
+        });
+        returned.and_then(|value| kept.map(|()| value))
+    };
+    trace::event("returned", || {
+        let error = returned.as_ref().err().map(ToString::to_string);
+        serde_json::json!({ "name": callback.name(), "ok": error.is_none(), "error": error })
+    });
+    returned
+}
+
+/// Its error keeps its identity, a panic becomes an error, and only `process` comes back from it.
+fn guarded<T>(callback: Callback, process: nix::unistd::Pid, body: impl FnOnce() -> CallbackResult<T>) -> Result<T> {
+    let returned = log::guard(callback.name(), body);
+    if nix::unistd::getpid() != process {
+        let text = format!("{} returned in a process that it has forked as well", callback.name());
+        log::error(&Error::new(ErrorKind::Refused, text).with_help("such a child executes a program or calls _exit"));
+        sys::process::exit(255);
+    }
+    returned.and_then(|result| result.map_err(Error::callback))
+}
+
+/// The error of a process that was to say something after its callback and did not. `what` that is, `status` how it ended, if
+/// that is known.
+pub fn silent(role: Role, silence: Silence, what: &str, status: Option<WaitStatus>) -> Error {
+    let callbacks: Vec<&str> = Callback::of(role).iter().map(|callback| callback.name()).collect();
+    let name = callbacks.join(", ");
+    let (text, help) = match (silence, status) {
+        (Silence::Executed, _) => (
+            format!("{role} executed another program without {what}"),
+            "execute programs in children, and wait for those",
+        ),
+        (Silence::Lives, _) => (
+            format!("{role} closed its connection without {what}"),
+            "close only descriptors that the callback has opened",
+        ),
+        (Silence::Ended, Some(status)) => (
+            format!("{role} ended without {what}: {status}"),
+            "a callback returns an error and does not end its process",
+        ),
+        (Silence::Ended, None) => {
+            (format!("{role} ended without {what}"), "a callback returns an error and does not end its process")
+        }
+    };
+    Error::new(ErrorKind::PeerDied, format!("{name}: {text}")).with_help(help)
+}
