@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #define PLACES 8
+/* Further places, for what callbacks were lent. */
+#define LENT 2
 
 struct input {
 	const uint8_t *data;
@@ -16,7 +18,7 @@ struct input {
 };
 
 /* One place holds a pointer of whatever kind: what is right for one function is a foreign object for the next. */
-static void *places[PLACES];
+static void *places[PLACES + LENT];
 static long taken;
 static long destroyed;
 
@@ -28,9 +30,16 @@ static uint8_t byte(struct input *input)
 	return *input->data++;
 }
 
+/* Where something is put that has to be freed. */
 static void **place(struct input *input)
 {
 	return &places[byte(input) % PLACES];
+}
+
+/* Anything. */
+static void *any(struct input *input)
+{
+	return places[byte(input) % (PLACES + LENT)];
 }
 
 /* A text of the input, or one that comes near something useful, or one that is none. */
@@ -109,13 +118,13 @@ static pinion_error *encode(void *object, pinion_bytes **json)
 static void init(void *unused, pinion_common *common)
 {
 	(void)unused;
-	places[0] = common;
+	places[PLACES] = common;
 }
 
 static pinion_error *prepare(void *unused, pinion_config *starter)
 {
 	(void)unused;
-	places[1] = starter;
+	places[PLACES + 1] = starter;
 	(void)!pinion_config_free(starter);
 	return (pinion_error *)places[2];
 }
@@ -124,14 +133,14 @@ static pinion_error *create(void *unused, const pinion_context *context, int32_t
 {
 	(void)unused;
 	(void)rpc;
-	places[1] = (void *)context;
+	places[PLACES + 1] = (void *)context;
 	return container % 2 == 0 ? NULL : (pinion_error *)places[3];
 }
 
 static pinion_error *start(void *unused, pinion_master *master, int32_t *status)
 {
 	(void)unused;
-	places[1] = master;
+	places[PLACES + 1] = master;
 	*status = 0;
 	return pinion_master_close(master);
 }
@@ -139,7 +148,7 @@ static pinion_error *start(void *unused, pinion_master *master, int32_t *status)
 static pinion_error *monitor(void *unused, int32_t container, pinion_signals *signals, int32_t *status)
 {
 	(void)unused;
-	places[1] = signals;
+	places[PLACES + 1] = signals;
 	*status = container;
 	return NULL;
 }
@@ -149,7 +158,7 @@ static pinion_error *cleanup(void *unused, const pinion_context *context, const 
 	(void)unused;
 	(void)context;
 	(void)status;
-	places[1] = (void *)fatal;
+	places[PLACES + 1] = (void *)fatal;
 	return (pinion_error *)places[2];
 }
 
@@ -222,6 +231,7 @@ static void keep(struct input *input, pinion_error *error)
 static void make(struct input *input)
 {
 	pinion_operations operations;
+	void **forged;
 
 	switch (byte(input) % 11) {
 	case 0:
@@ -241,7 +251,7 @@ static void make(struct input *input)
 		GIVEN(pinion_engine, pinion_get(text(input), &given));
 		break;
 	case 5:
-		GIVEN(pinion_common, pinion_engine_common(*place(input), &given));
+		GIVEN(pinion_common, pinion_engine_common(any(input), &given));
 		break;
 	case 6:
 		GIVEN(pinion_config, pinion_config_new(text(input), byte(input) % 2 == 1, &given));
@@ -250,19 +260,21 @@ static void make(struct input *input)
 		GIVEN(pinion_context, pinion_context_new(&given));
 		break;
 	case 8:
-		GIVEN(pinion_signals, pinion_signals_new(*place(input), &given));
+		GIVEN(pinion_signals, pinion_signals_new(any(input), &given));
 		break;
 	case 9:
 		GIVEN(pinion_methods, pinion_methods_new(&given));
 		break;
 	default:
-		*place(input) = (void *)(uintptr_t)(byte(input) * 0x0101010101010101u);
+		forged = place(input);
+		release(*forged);
+		*forged = (void *)(uintptr_t)(byte(input) * 0x0101010101010101u);
 	}
 }
 
 static void change(struct input *input)
 {
-	void *object = *place(input);
+	void *object = any(input);
 	pinion_view views[2];
 	pinion_id_mapping mapping;
 	int64_t id = (int64_t)byte(input) - 1;
@@ -317,7 +329,7 @@ static void change(struct input *input)
 
 static void read_out(struct input *input)
 {
-	void *object = *place(input);
+	void *object = any(input);
 
 	switch (byte(input) % 9) {
 	case 0:
@@ -356,8 +368,8 @@ static void read_out(struct input *input)
 
 static void operate(struct input *input)
 {
-	void *engine = *place(input);
-	void *other = *place(input);
+	void *engine = any(input);
+	void *other = any(input);
 	int pair[2];
 	int32_t status;
 
@@ -372,7 +384,7 @@ static void operate(struct input *input)
 		keep(input, pinion_engine_monitor_container(engine, byte(input) * 16, other, &status));
 		break;
 	case 3:
-		keep(input, pinion_engine_cleanup_container(engine, other, *place(input), byte(input)));
+		keep(input, pinion_engine_cleanup_container(engine, other, any(input), byte(input)));
 		break;
 	case 4:
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
@@ -455,7 +467,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 			break;
 		default:
 			/* Freed, and left where it is. */
-			release(*place(input));
+			release(any(input));
 		}
 	}
 	forget();
