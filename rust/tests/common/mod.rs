@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -61,18 +61,25 @@ impl Starter {
         Self::begins("starter")
     }
 
-    /// The same under a name by which the Rust one chooses how it begins its life (rust/examples/starter/begin.rs).
+    /// The same under a name by which the Rust one chooses how it begins its life (rust/examples/starter/begin.rs), or, as
+    /// [`C`](Self::C), in C.
     pub fn begins(name: &str) -> Self {
+        if name == Self::C {
+            return Self::copy(&c_probe(), name);
+        }
         let named = std::env::var_os("PINION_TEST_STARTER").map(PathBuf::from);
         Self::copy(&named.unwrap_or_else(|| built().join("examples/starter")), name)
     }
 
-    /// The names of those that must behave alike: registering before the steps, after them, and running the role in a second
-    /// thread. Another starter than the Rust one has its own way only.
+    /// The name of the one in C.
+    const C: &'static str = "probe";
+
+    /// The names of those that must behave alike: registering before the steps, after them, running the role in a second thread,
+    /// and the one in C. A starter that is named has its own way only.
     pub fn ways() -> &'static [&'static str] {
         match std::env::var_os("PINION_TEST_STARTER") {
             Some(_) => &["starter"],
-            None => &["starter", "starter-late", "starter-thread"],
+            None => &["starter", "starter-late", "starter-thread", Self::C],
         }
     }
 
@@ -150,6 +157,43 @@ pub fn c_program(name: &str, folder: &Path) -> PathBuf {
     }
     program
 }
+
+/// The archive for C, as this build's features make it. Only C needs it, so that no other build pays for it.
+pub fn c_archive() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["rustc", "--quiet", "--lib", "--crate-type", "staticlib"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.arg("--target-dir").arg(built().parent().expect("target folder"));
+        if cfg!(feature = "_fault") {
+            cargo.args(["--features", "_fault"]);
+        }
+        assert!(cargo.status().expect("cargo").success(), "the archive for C was not built");
+        built().join("libpinion.a")
+    };
+    BUILT.get_or_init(build).clone()
+}
+
+/// c-tests/probe.c, with the archive.
+fn c_probe() -> PathBuf {
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    let compile = || {
+        let program = built().join("probe");
+        let fresh = tempfile::Builder::new().tempdir_in(built()).expect("folder").keep();
+        let mut cc = Command::new("cc");
+        cc.args(["-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Iinclude", "-o"]).arg(fresh.join("probe"));
+        cc.arg("c-tests/probe.c").arg(c_archive()).args(C_LIBRARIES).current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(cc.status().expect("cc").success(), "c-tests/probe.c was not compiled");
+        // Another test may be about to do the same.
+        std::fs::rename(fresh.join("probe"), &program).expect("rename");
+        std::fs::remove_dir(fresh).expect("empty");
+        program
+    };
+    COMPILED.get_or_init(compile).clone()
+}
+
+/// What Rust's standard library needs of the system.
+pub const C_LIBRARIES: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
 
 /// A folder in which every user may make files.
 pub fn shared_folder() -> TempDir {
