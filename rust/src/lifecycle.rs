@@ -191,6 +191,7 @@ impl Start {
         sys::signal::ignore(libc::SIGXFSZ, true);
         sys::signal::disarm_timers();
         sys::signal::block_all()?;
+        callback::prepare();
         log::set_level_from(&host.level_variable)?;
         fault::arm();
         if let Some(record) = std::env::var_os(launch::RECORD_FD) {

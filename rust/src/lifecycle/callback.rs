@@ -29,6 +29,7 @@ use crate::{log, trace};
 mod exits;
 mod surroundings;
 
+pub use exits::prepare;
 pub use surroundings::UmaskWatch;
 use surroundings::{Place, Surroundings};
 

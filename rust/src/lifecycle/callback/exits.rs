@@ -32,6 +32,12 @@ impl Drop for Running {
     }
 }
 
+/// Enters the calling thread's value into the C library's list. Done before the first process is made, that writes to pages which all
+/// of them share.
+pub fn prepare() {
+    RUNNING.with(|_| ());
+}
+
 /// While this lives a callback runs.
 pub struct Armed(());
 
