@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The C interface: every program of c-tests/ against the archive that this build made, and the header against the crate.
+//! The C interface: every program of c-tests/ against the archive for C, and the header against the crate.
+
+#[path = "common/mod.rs"]
+mod common;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -14,9 +16,6 @@ use tempfile::TempDir;
 const HEADER: &str = include_str!("../../include/pinion.h");
 const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/pinion.h"));
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// What Rust's standard library needs of the system.
-const LIBRARIES: [&str; 7] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
 
 /// Warnings of the header, and of everything else.
 const WARNINGS: [&str; 5] = ["-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion"];
@@ -47,18 +46,8 @@ fn c_tests() -> PathBuf {
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = path.as_ref();
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The archive that cargo built for this test: in the folder of the test's own program, or the one above.
-fn archive() -> PathBuf {
-    let program = std::env::current_exe().expect("the test's own path");
-    let folders = program.ancestors().skip(1).take(2);
-    let found = folders.map(|folder| folder.join("libpinion.a")).filter_map(|path| {
-        let built = fs::metadata(&path).ok()?.modified().ok()?;
-        Some((built, path))
-    });
-    found.max().expect("libpinion.a beside the test").1
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A compiler for this machine with these arguments.
@@ -75,7 +64,7 @@ fn compiler(cpp: bool, standard: &str) -> Command {
 /// Compiles and links sources of c-tests/.
 fn build(mut compiler: Command, sources: &[&str], program: &Path) {
     compiler.args(sources.iter().map(|source| c_tests().join(source)));
-    compiler.arg("-o").arg(program).arg(archive()).args(LIBRARIES);
+    compiler.arg("-o").arg(program).arg(common::c_archive()).args(common::C_LIBRARIES);
     succeed(compiler);
 }
 
@@ -116,8 +105,7 @@ fn tap(name: &str) {
     let program = folder.path().join(name);
     let mut compiler = compiler(false, "c99");
     compiler.arg("-D_GNU_SOURCE");
-    // Not the feature of this test: the archive is that of the last build, whichever features it had.
-    if has_symbol(&archive(), "pinion_fault_panic") {
+    if cfg!(feature = "_fault") {
         compiler.arg("-DPINION_FAULT");
     }
     build(compiler, &[&format!("{name}.c")], &program);
@@ -146,13 +134,6 @@ fn failures(out: &str) -> String {
         }
     }
     shown
-}
-
-/// Whether an archive has a symbol: the list of these, each ended by a NUL, is its first member.
-fn has_symbol(archive: &Path, symbol: &str) -> bool {
-    let file = File::open(archive).unwrap_or_else(|error| panic!("{}: {error}", archive.display()));
-    let list = BufReader::new(file).take(16 << 20).split(0);
-    list.map(|name| name.expect("read the archive")).any(|name| name == symbol.as_bytes())
 }
 
 #[test]
@@ -212,7 +193,9 @@ fn the_committed_header_is_the_generated_one() {
 /// The functions of the header and the numbers of their lines; those in C itself are none.
 fn functions() -> Vec<(String, usize)> {
     let declares = |line: &str| {
-        !line.starts_with([' ', '\t', '#', '/', '*', '}']) && !line.starts_with("typedef") && !line.starts_with("static")
+        !line.starts_with([' ', '\t', '#', '/', '*', '}'])
+            && !line.starts_with("typedef")
+            && !line.starts_with("static")
     };
     let lines = HEADER.lines().enumerate().filter(|(_, line)| declares(line));
     let named = lines.filter_map(|(number, line)| {
