@@ -217,6 +217,11 @@ impl StarterConfig {
         Ok(())
     }
 
+    /// As [`write_json`](Self::write_json), for what PrepareConfig has left: nothing is written after a release.
+    pub fn write_back(&mut self, json: Vec<u8>) -> Result<()> {
+        if self.released { Ok(()) } else { self.write_json(json) }
+    }
+
     /// Sets the user id map in place of an earlier one. Errors: as [`idmap::check`].
     pub fn add_uid_mappings(&mut self, mappings: &[IdMapping]) -> Result<()> {
         let settings = self.open()?;

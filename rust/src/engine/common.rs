@@ -181,7 +181,9 @@ fn too_large(size: usize) -> Error {
 
 /// What every engine has: the engine's name, the container's id, the engine's own configuration, plugins.
 ///
-/// Serialises in Go's order of keys. No plugin at all becomes `null`, as Go writes a map that was never made.
+/// Serialises in Go's order of keys. No plugin at all becomes `null`, as Go writes a map that was never made. A clone has the
+/// same engine's configuration object.
+#[derive(Clone)]
 pub struct Common {
     /// `engineName`: the registry name.
     pub engine_name: String,
@@ -211,8 +213,22 @@ impl Common {
     }
 
     /// The document. Errors: the engine's own configuration cannot be serialised; more than 64 MiB.
+    ///
+    /// The engine's own code runs in here, and may look at what it shares with the core: not under a lock of that.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        encode(self)
+        let engine_config =
+            self.engine_config.encode().map_err(|error| error.during("serialise the engine configuration"))?;
+        encode(&self.around(&engine_config))
+    }
+
+    /// The document around an engine's own part.
+    fn around<'a>(&'a self, engine_config: &'a RawValue) -> Wire<'a> {
+        Wire {
+            engine_name: &self.engine_name,
+            container_id: &self.container_id,
+            engine_config,
+            plugin: (!self.plugin.is_empty()).then_some(&self.plugin),
+        }
     }
 
     /// A plugin's configuration; `None` where the plugin has none. Errors: it is not a `T`.
@@ -233,24 +249,20 @@ impl Common {
 
 impl Serialize for Common {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Wire<'a> {
-            engine_name: &'a str,
-            #[serde(rename = "containerID")]
-            container_id: &'a str,
-            engine_config: &'a RawValue,
-            plugin: Option<&'a BTreeMap<String, Box<RawValue>>>,
-        }
         let engine_config = self.engine_config.encode().map_err(serde::ser::Error::custom)?;
-        Wire {
-            engine_name: &self.engine_name,
-            container_id: &self.container_id,
-            engine_config: &engine_config,
-            plugin: (!self.plugin.is_empty()).then_some(&self.plugin),
-        }
-        .serialize(serializer)
+        self.around(&engine_config).serialize(serializer)
     }
+}
+
+/// The document, in Go's order of keys.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    engine_name: &'a str,
+    #[serde(rename = "containerID")]
+    container_id: &'a str,
+    engine_config: &'a RawValue,
+    plugin: Option<&'a BTreeMap<String, Box<RawValue>>>,
 }
 
 /// Serialises an engine configuration of at most 64 MiB.

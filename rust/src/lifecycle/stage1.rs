@@ -207,7 +207,7 @@ impl Stage1 {
         // Refused here first, while PrepareConfig's own clean-up can still be called.
         let declaration = engine.operations.declaration().map_err(Error::callback)?;
         Plan::make(&settings, &self.start.facts, &declaration)?;
-        let common = lock(&engine.common);
+        let common = lock(&engine.common).clone();
         let configuration = common.encode()?;
         Ok((Decision { settings, declaration, engine_name: common.engine_name.clone() }, configuration))
     }

@@ -119,7 +119,7 @@ pub unsafe extern "C" fn pinion_common_encode(
     common: *const pinion_common,
     json: *mut *mut pinion_bytes,
 ) -> *mut pinion_error {
-    guard(|| put_bytes(json, || read(common, |common| common.encode())))
+    guard(|| put_bytes(json, || read(common, |common| Ok(common.clone()))?.encode()))
 }
 
 /// Lets go of a configuration that pinion_engine_common gave. NULL does nothing. Returns 0, or PINION_MISUSE for what

@@ -85,7 +85,8 @@ pub unsafe extern "C" fn pinion_engine_declaration(
     })
 }
 
-/// Calls PrepareConfig. After success the configuration is written to `starter`, as a lifecycle does.
+/// Calls PrepareConfig. After success the configuration is written to `starter`, as a lifecycle does, unless
+/// PrepareConfig released that.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_engine_prepare_config(
@@ -96,8 +97,8 @@ pub unsafe extern "C" fn pinion_engine_prepare_config(
         let engine = handle::get(engine)?;
         handle::with(starter, |starter| {
             engine.operations.prepare_config(starter).map_err(Error::callback)?;
-            let json = lock(&engine.common).encode()?;
-            starter.write_json(json)
+            let common = lock(&engine.common).clone();
+            starter.write_back(common.encode()?)
         })
     })
 }
