@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::inherited;
 
 pub mod chunks;
+mod exec;
 pub mod sealed;
 pub mod stack;
 
@@ -64,7 +65,14 @@ pub struct Launch<'a> {
     use_suid: bool,
     flags: [(&'static str, bool); 3],
     record: Option<OwnedFd>,
-    streams: [Option<Stdio>; 3],
+    streams: [Option<OwnedFd>; 3],
+}
+
+/// What a starter gets of its launcher.
+struct Given {
+    environment: BTreeMap<String, Vec<u8>>,
+    streams: [Option<OwnedFd>; 3],
+    passed: Vec<OwnedFd>,
 }
 
 impl<'a> Launch<'a> {
@@ -105,19 +113,19 @@ impl<'a> Launch<'a> {
     }
 
     /// The starter's standard input. Default: the caller's.
-    pub fn stdin(mut self, stream: impl Into<Stdio>) -> Self {
+    pub fn stdin(mut self, stream: impl Into<OwnedFd>) -> Self {
         self.streams[0] = Some(stream.into());
         self
     }
 
     /// The starter's standard output. Default: the caller's.
-    pub fn stdout(mut self, stream: impl Into<Stdio>) -> Self {
+    pub fn stdout(mut self, stream: impl Into<OwnedFd>) -> Self {
         self.streams[1] = Some(stream.into());
         self
     }
 
     /// The starter's standard error stream. Default: the caller's.
-    pub fn stderr(mut self, stream: impl Into<Stdio>) -> Self {
+    pub fn stderr(mut self, stream: impl Into<OwnedFd>) -> Self {
         self.streams[2] = Some(stream.into());
         self
     }
@@ -125,47 +133,54 @@ impl<'a> Launch<'a> {
     /// Replaces this program by the starter. Errors: starter not found or not allowed; no setuid starter; name or
     /// level variable unusable; the configuration empty or too big for its way; a system call.
     pub fn exec(self) -> Result<Infallible> {
-        let (mut command, path) = self.command()?;
-        Err(failed(&path, &command.exec()))
+        let path = self.starter()?.to_owned();
+        let name = self.name.clone();
+        let Given { environment, streams, passed } = self.given()?;
+        let environment =
+            environment.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect();
+        let program = exec::Program { path: &path, name: &name, environment, streams, passed };
+        Err(failed(&path, &exec::exec(program)))
     }
 
     /// Starts the starter and waits for its end. Errors: as [`exec`](Self::exec); a status that is not success is none.
     pub fn run(self) -> Result<WaitStatus> {
-        let (mut command, path) = self.command()?;
+        let path = self.starter()?.to_owned();
+        let name = self.name.clone();
+        let Given { environment, streams, passed } = self.given()?;
+        let mut command = Command::new(&path);
+        command.arg0(name).env_clear();
+        command.envs(environment.into_iter().map(|(name, value)| (name, OsString::from_vec(value))));
+        let [stdin, stdout, stderr] = streams.map(|stream| stream.map_or_else(Stdio::inherit, Stdio::from));
+        command.stdin(stdin).stdout(stdout).stderr(stderr);
+        inherited::inherit(&mut command, passed);
         let mut child = command.spawn().map_err(|error| failed(&path, &error))?;
         let status = child.wait().tried(|| format!("wait for starter {path:?}"))?;
         Ok(WaitStatus::from_raw(status.into_raw()))
     }
 
-    fn command(self) -> Result<(Command, PathBuf)> {
-        let path = self.starter()?.to_owned();
+    fn given(self) -> Result<Given> {
         check_word("argv[0]", self.name.as_bytes())?;
-        let mut variables = self.variables()?;
+        let mut environment = self.variables()?;
         let mut passed = Vec::new();
+        let mut pass = |variable: &str, fd: OwnedFd| {
+            // A number above the standard streams, which may be replaced; the caller's own may be one of them.
+            let fd = rustix::io::fcntl_dupfd_cloexec(&fd, 3).tried(|| format!("pass {variable} on"))?;
+            passed.push((variable.to_owned(), fd));
+            Ok::<(), Error>(())
+        };
         if self.host.by_descriptor {
-            let fd = sealed::write(self.config)?;
-            variables.insert(CONFIG_FD.to_owned(), fd.as_raw_fd().to_string().into_bytes());
-            passed.push(fd);
+            pass(CONFIG_FD, sealed::write(self.config)?)?;
         } else {
             let cut = chunks::cut(self.config)?;
             stack::check(self.config.len())?;
-            variables.extend(cut);
+            environment.extend(cut);
         }
         if let Some(record) = self.record {
-            // A number above the standard streams, which may be replaced; the caller's own may be one of them.
-            let fd = rustix::io::fcntl_dupfd_cloexec(&record, 3).tried(|| "pass the record's descriptor on")?;
-            variables.insert(RECORD_FD.to_owned(), fd.as_raw_fd().to_string().into_bytes());
-            passed.push(fd);
+            pass(RECORD_FD, record)?;
         }
-        let mut command = Command::new(&path);
-        command.arg0(&self.name).env_clear();
-        command.envs(variables.into_iter().map(|(name, value)| (name, OsString::from_vec(value))));
-        let [stdin, stdout, stderr] = self.streams;
-        command.stdin(stdin.unwrap_or_else(Stdio::inherit));
-        command.stdout(stdout.unwrap_or_else(Stdio::inherit));
-        command.stderr(stderr.unwrap_or_else(Stdio::inherit));
-        inherited::inherit(&mut command, passed);
-        Ok((command, path))
+        let number = |(name, fd): &(String, OwnedFd)| (name.clone(), fd.as_raw_fd().to_string().into_bytes());
+        environment.extend(passed.iter().map(number));
+        Ok(Given { environment, streams: self.streams, passed: passed.into_iter().map(|(_, fd)| fd).collect() })
     }
 
     fn starter(&self) -> Result<&Path> {
@@ -177,6 +192,7 @@ impl<'a> Launch<'a> {
                     .with_help("install it, or launch without setuid"));
             }
         };
+        check_word("the starter's path", path.as_os_str().as_bytes())?;
         if !path.is_absolute() {
             return Err(Error::invalid(format!("launch starter {path:?}: the path is not absolute")));
         }

@@ -4,7 +4,6 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use super::crossing::pinion_error;
 use super::guard::guard;
@@ -84,13 +83,13 @@ fn launch<R>(
         launch = launch.record(fd);
     }
     if let Some(fd) = given(options.stdin_fd, "pass standard input on")? {
-        launch = launch.stdin(Stdio::from(fd));
+        launch = launch.stdin(fd);
     }
     if let Some(fd) = given(options.stdout_fd, "pass standard output on")? {
-        launch = launch.stdout(Stdio::from(fd));
+        launch = launch.stdout(fd);
     }
     if let Some(fd) = given(options.stderr_fd, "pass the standard error stream on")? {
-        launch = launch.stderr(Stdio::from(fd));
+        launch = launch.stderr(fd);
     }
     go(launch)
 }
