@@ -238,6 +238,10 @@ impl Client {
     fn broken(&mut self, what: String, error: gob::Error) -> Error {
         self.ended = true;
         match error {
+            // A message that says less than it has to is no end of the stream.
+            gob::Error::UnexpectedEof if !self.decoder.reader_mut().has_ended() => {
+                Error::new(ErrorKind::Protocol, format!("{what}: {error}"))
+            }
             gob::Error::Eof | gob::Error::UnexpectedEof => died(&what),
             gob::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => died(&what),
             gob::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => {

@@ -22,6 +22,8 @@ pub(crate) struct Link {
     /// What is to be sent, from `sent` on.
     out: Vec<u8>,
     sent: usize,
+    /// The stream has come to its end.
+    ended: bool,
     /// The peer takes nothing any more. What it has sent can still be read.
     broken: bool,
     deadline: Option<Instant>,
@@ -39,12 +41,18 @@ impl Link {
             stream,
             out: Vec::new(),
             sent: 0,
+            ended: false,
             broken: false,
             deadline: None,
             limit: None,
             whole: false,
             unsent_limit,
         }
+    }
+
+    /// Whether the stream has come to its end.
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Where to append what is to be sent.
@@ -143,12 +151,18 @@ impl Read for Link {
             self.whole = false;
             let flags = if patient { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
             match recv(self.stream.as_raw_fd(), buffer, flags) {
-                Ok(count) => return Ok(count),
+                Ok(count) => {
+                    self.ended = count == 0 && !buffer.is_empty();
+                    return Ok(count);
+                }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => {
                     self.wait(true)?;
                 }
-                Err(Errno::ECONNRESET) => return Ok(0),
+                Err(Errno::ECONNRESET) => {
+                    self.ended = true;
+                    return Ok(0);
+                }
                 Err(errno) => return Err(errno.into()),
             }
         }
