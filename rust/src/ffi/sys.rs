@@ -6,6 +6,7 @@ pub mod device;
 pub mod entry;
 pub mod environ;
 pub mod event;
+pub mod exit;
 pub mod forked;
 pub mod helper;
 pub mod inherited;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What is to be done anew in each forked process, noticed without a system call: a page that the kernel empties in the
-//! child (MADV_WIPEONFORK, madvise(2), Linux 4.14).
+//! What is to be done anew in each forked process, noticed without a system call: a page that the kernel empties in
+//! the child (MADV_WIPEONFORK, madvise(2), Linux 4.14).
 
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -38,8 +38,8 @@ const UNKNOWN: u32 = 0;
 const BEGINNING: u32 = 1;
 const BEGUN: u32 = 2;
 
-/// Calls `begin` once in each process, a forked one included, and returns when that is done. Where the kernel gives no such page
-/// it is called once for this process and all its forks.
+/// Calls `begin` once in each process, a forked one included, and returns when that is done. Where the kernel gives
+/// no such page it is called once for this process and all its forks.
 pub fn once_in_process(begin: impl FnOnce()) {
     static WITHOUT: AtomicU32 = AtomicU32::new(UNKNOWN);
     once(mark().unwrap_or(&WITHOUT), begin);

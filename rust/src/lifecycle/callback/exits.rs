@@ -35,6 +35,7 @@ impl Drop for Running {
 /// Enters the calling thread's value into the C library's list. Done before the first process is made, that writes to pages which all
 /// of them share.
 pub fn prepare() {
+    sys::exit::destroy_what_belongs_to_threads();
     RUNNING.with(|_| ());
 }
 
