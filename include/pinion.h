@@ -7,8 +7,8 @@
  * The rules, which every comment below relies on:
  *
  * Results. A function that may fail returns NULL for success, or an error object that its caller frees with
- *   pinion_error_free. Results are written through pointers, and only on success. Nothing is both in and out. There is no
- *   last error, and errno is what it was before the call.
+ *   pinion_error_free. Results are written through pointers, and only on success. Nothing is both in and out, but for
+ *   the size with which a structure begins. There is no last error, and errno is what it was before the call.
  * Texts. What goes in is a pinion_view, a pointer and a length, in UTF-8 where nothing else is said; pinion_str makes one of a
  *   C string. What comes out of pinion for people is a C string; everything else is a pinion_view or pinion_bytes.
  * Ownership. What is passed in is borrowed for the call and copied, unless the comment says that pinion takes it: then it
@@ -648,7 +648,7 @@ pinion_error *pinion_config_write(pinion_config *config,
 
 /**
  * Sets the user id map of `count` lines in place of an earlier one. Errors: PINION_INVALID for a size of 0, ids that
- * overlap or go beyond 4,294,967,295, or a text of more than 4,094 bytes.
+ * overlap or go beyond 4,294,967,294, or a text of more than 4,094 bytes.
  */
 PINION_MUST_USE
 pinion_error *pinion_config_add_uid_mappings(pinion_config *config,
@@ -816,9 +816,10 @@ int32_t pinion_context_fd(const pinion_context *context);
 int32_t pinion_context_free(pinion_context *context);
 
 /**
- * Makes a queue of every signal that the calling thread has blocked, for calling MonitorContainer oneself. `context`
- * stays the caller's; its cancellation is that of the run. The caller frees `signals` with pinion_signals_free.
- * Errors: PINION_SYSTEM.
+ * Makes a queue of every signal that can be blocked, for calling MonitorContainer oneself. All threads of the
+ * program must have them blocked, before: a signal that one thread has not never comes to the queue. `context` stays
+ * the caller's; its cancellation is that of the run. The caller frees `signals` with pinion_signals_free. Errors:
+ * PINION_SYSTEM.
  */
 PINION_MUST_USE
 pinion_error *pinion_signals_new(const pinion_context *context,
@@ -848,8 +849,8 @@ pinion_error *pinion_signals_fds(pinion_signals *signals,
                                  int32_t *cancel_fd);
 
 /**
- * The stream socket, on which bytes go to PreStartProcess. It stays pinion's: pinion_master_close closes it. -1 once
- * it is closed.
+ * The stream socket, on which bytes go to PreStartProcess: to be written to with MSG_NOSIGNAL, since master may be
+ * gone. It stays pinion's: pinion_master_close closes it. -1 once it is closed.
  */
 int32_t pinion_master_fd(pinion_master *master);
 
@@ -867,10 +868,14 @@ pinion_error *pinion_master_close(pinion_master *master);
  * names; `data` is what the program registered with the table.
  *
  * A callback returns NULL, or an error made by pinion_error_new or returned by another function of pinion, which is
- * pinion's then. It leaves user and group ids, capabilities, signal mask, umask and working directory as it found
- * them, does not execute another program or end the process (StartProcess may), and does not come back in a process
- * that it forked: where it does, that is noticed and is the callback's error. Jumping or throwing out of a callback
- * is undefined.
+ * pinion's then; what it stored beside an error is pinion's as well. It leaves user and group ids, capabilities,
+ * signal mask, umask and working directory as it found them, does not execute another program or end the process
+ * (StartProcess may), and does not come back in a process that it forked: where it does, that is noticed. The forked
+ * process ends with 255, a process that was ended is named, and everything else is the callback's error. Jumping or
+ * throwing out of a callback is undefined.
+ *
+ * Signals are blocked in a lifecycle, but in StartProcess; a child that a callback makes inherits that, and empties
+ * its mask before it executes anything.
  *
  * Callbacks of one process may run at the same time: CreateContainer, MonitorContainer, and PreStartProcess or
  * PostStartProcess, each in a thread of its own, unless `declare` leaves the monitoring to pinion: then one after
@@ -921,8 +926,8 @@ typedef struct pinion_operations {
      */
     pinion_error *(*config)(void *data, void **config);
     /**
-     * Fills the configuration object from its JSON, valid for the call. Mandatory. Not called where the document has
-     * none, or null.
+     * Fills the configuration object from its JSON, valid for the call. Mandatory. Called at most once for an
+     * object, of which there may be several at a time, and not where the document has none, or null.
      */
     pinion_error *(*decode_config)(void *config, pinion_view json);
     /**
@@ -1157,7 +1162,8 @@ pinion_error *pinion_engine_declaration(const pinion_engine *engine,
                                         pinion_declaration *declaration);
 
 /**
- * Calls PrepareConfig. After success the configuration is written to `starter`, as a lifecycle does.
+ * Calls PrepareConfig. After success the configuration is written to `starter`, as a lifecycle does, unless
+ * PrepareConfig released that.
  */
 PINION_MUST_USE
 pinion_error *pinion_engine_prepare_config(const pinion_engine *engine,
@@ -1520,13 +1526,13 @@ typedef struct pinion_host {
  * with several threads.
  */
 PINION_MUST_USE
-pinion_error *pinion_lifecycle_start(const pinion_host *given);
+pinion_error *pinion_lifecycle_start(const pinion_host *host);
 
 /**
  * pinion_lifecycle_start for a constructor, which has nobody to return an error to: an error is said on the standard
  * error stream and ends the process with 255. PINION_BOOTSTRAP makes such a constructor.
  */
-void pinion_lifecycle_bootstrap(const pinion_host *given);
+void pinion_lifecycle_bootstrap(const pinion_host *host);
 
 /**
  * The role of this process, one of PINION_ROLE_*.
@@ -1547,7 +1553,7 @@ pinion_error *pinion_lifecycle_run_role(void);
  * Returns only with an error, as those two.
  */
 PINION_MUST_USE
-pinion_error *pinion_lifecycle_run(const pinion_host *given);
+pinion_error *pinion_lifecycle_run(const pinion_host *host);
 
 /* ---- for C alone */
 

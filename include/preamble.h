@@ -7,8 +7,8 @@
  * The rules, which every comment below relies on:
  *
  * Results. A function that may fail returns NULL for success, or an error object that its caller frees with
- *   pinion_error_free. Results are written through pointers, and only on success. Nothing is both in and out. There is no
- *   last error, and errno is what it was before the call.
+ *   pinion_error_free. Results are written through pointers, and only on success. Nothing is both in and out, but for
+ *   the size with which a structure begins. There is no last error, and errno is what it was before the call.
  * Texts. What goes in is a pinion_view, a pointer and a length, in UTF-8 where nothing else is said; pinion_str makes one of a
  *   C string. What comes out of pinion for people is a C string; everything else is a pinion_view or pinion_bytes.
  * Ownership. What is passed in is borrowed for the call and copied, unless the comment says that pinion takes it: then it

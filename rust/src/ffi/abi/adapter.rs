@@ -55,8 +55,8 @@ impl EngineConfig for Config {
         let encode = mandatory!(self.table, encode_config)?;
         let mut json = std::ptr::null_mut();
         // SAFETY: as above; the place for the bytes is valid for the call.
-        called(unsafe { encode(self.object.data(), &raw mut json) }, "encode_config")?;
-        let json = adopt_bytes(json, "encode_config")?;
+        let returned = called(unsafe { encode(self.object.data(), &raw mut json) }, "encode_config");
+        let json = adopt_bytes(json, "encode_config", returned)?;
         let text = String::from_utf8(json).map_err(|error| Error::invalid(format!("encode_config: {error}")))?;
         RawValue::from_string(text).map_err(|error| Error::invalid(format!("encode_config returned no JSON: {error}")))
     }
@@ -187,7 +187,7 @@ impl Operations for Engine {
     }
 
     fn pre_start_process(&self, context: &Context, container: Pid, master: &UnixStream) -> CallbackResult {
-        let pre_start_process = mandatory!(self.table, pre_start_process)?;
+        let Some(pre_start_process) = self.operations().pre_start_process else { return Ok(()) };
         let returned = handle::share_meanwhile(shared(context), |context| {
             // SAFETY: see above.
             unsafe { pre_start_process(self.data(), context, container, master.as_raw_fd()) }

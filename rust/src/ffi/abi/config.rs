@@ -251,7 +251,7 @@ pub unsafe extern "C" fn pinion_config_write(config: *mut pinion_config, json: p
 }
 
 /// Sets the user id map of `count` lines in place of an earlier one. Errors: PINION_INVALID for a size of 0, ids that
-/// overlap or go beyond 4,294,967,295, or a text of more than 4,094 bytes.
+/// overlap or go beyond 4,294,967,294, or a text of more than 4,094 bytes.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_config_add_uid_mappings(

@@ -68,9 +68,10 @@ impl Opaque for pinion_signals {
     const NAME: &'static str = "pinion_signals";
 }
 
-/// Makes a queue of every signal that the calling thread has blocked, for calling MonitorContainer oneself. `context`
-/// stays the caller's; its cancellation is that of the run. The caller frees `signals` with pinion_signals_free.
-/// Errors: PINION_SYSTEM.
+/// Makes a queue of every signal that can be blocked, for calling MonitorContainer oneself. All threads of the
+/// program must have them blocked, before: a signal that one thread has not never comes to the queue. `context` stays
+/// the caller's; its cancellation is that of the run. The caller frees `signals` with pinion_signals_free. Errors:
+/// PINION_SYSTEM.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_signals_new(
@@ -132,8 +133,8 @@ impl Opaque for pinion_master {
     const NAME: &'static str = "pinion_master";
 }
 
-/// The stream socket, on which bytes go to PreStartProcess. It stays pinion's: pinion_master_close closes it. -1 once
-/// it is closed.
+/// The stream socket, on which bytes go to PreStartProcess: to be written to with MSG_NOSIGNAL, since master may be
+/// gone. It stays pinion's: pinion_master_close closes it. -1 once it is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pinion_master_fd(master: *mut pinion_master) -> i32 {
     answer(-1, || handle::with(master, |master| Ok(master.stream().map_or(-1, |stream| stream.as_fd().as_raw_fd()))))

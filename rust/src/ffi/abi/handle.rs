@@ -39,23 +39,29 @@ pub fn lend<T: Opaque, R>(inner: &mut T::Inner, body: impl FnOnce(*mut T) -> R) 
     let table = table();
     let lent = Lent { place: std::ptr::from_mut(inner).cast(), thread: thread(), used: false };
     let handle = table.insert::<T>(Held::Lent(lent))?;
-    let _returned = Returned { table, handle: handle.expose_provenance() };
-    Ok(body(handle))
+    let returned = Returned { table, handle: handle.expose_provenance() };
+    let result = body(handle);
+    returned.in_its_process::<T>()?;
+    Ok(result)
 }
 
 /// A shared object for the time of a callback. Whatever the callback kept of it is an error afterwards.
 pub fn share_meanwhile<T: Opaque<Inner: Sync>, R>(inner: Arc<T::Inner>, body: impl FnOnce(*mut T) -> R) -> Result<R> {
     let table = table();
-    let handle = table.insert::<T>(Held::Shared(inner))?;
-    let _returned = Returned { table, handle: handle.expose_provenance() };
-    Ok(body(handle))
+    let handle = table.insert::<T>(Held::LentShared(inner))?;
+    let returned = Returned { table, handle: handle.expose_provenance() };
+    let result = body(handle);
+    returned.in_its_process::<T>()?;
+    Ok(result)
 }
 
 /// The shared object behind a pointer.
 pub fn get<T: Opaque<Inner: Sync>>(handle: *const T) -> Result<Arc<T::Inner>> {
     let mut places = table_of::<T>(handle)?.places();
     match places.find::<T>(handle)? {
-        Held::Shared(inner) => Arc::clone(inner).downcast().map_err(|_| misuse::<T>("is of another kind")),
+        Held::Shared(inner) | Held::LentShared(inner) => {
+            Arc::clone(inner).downcast().map_err(|_| misuse::<T>("is of another kind"))
+        }
         _ => Err(misuse::<T>("is of another kind")),
     }
 }
@@ -107,6 +113,8 @@ const TABLE_MASK: u32 = 0x7f;
 
 enum Held {
     Shared(Arc<dyn Any + Send + Sync>),
+    /// The same for the time of a callback.
+    LentShared(Arc<dyn Any + Send + Sync>),
     /// Nothing while it is used.
     Owned(Option<Box<dyn Any + Send>>),
     Lent(Lent),
@@ -141,8 +149,8 @@ struct Table {
 
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
 
-/// This process's table. A forked process begins a new one: the old one's lock may be held by a thread that it does not
-/// have.
+/// This process's table. A forked process begins a new one: the old one's lock may be held by a thread that it does
+/// not have.
 fn table() -> &'static Table {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     forked::once_in_process(|| {
@@ -240,13 +248,15 @@ impl Places {
                 lent.used = true;
                 Ok(Used::Lent(lent.place))
             }
-            Held::Shared(_) => Err(misuse::<T>("is of another kind")),
+            Held::Shared(_) | Held::LentShared(_) => Err(misuse::<T>("is of another kind")),
         }
     }
 
     fn remove<T: Opaque>(&mut self, handle: *mut T, may: impl FnOnce(&Held) -> bool) -> Result<Held> {
         match self.find::<T>(handle)? {
-            Held::Lent(_) => return Err(misuse::<T>("was only lent to the callback: it is not to be freed")),
+            Held::Lent(_) | Held::LentShared(_) => {
+                return Err(misuse::<T>("was only lent to the callback: it is not to be freed"));
+            }
             Held::Owned(None) => return Err(misuse::<T>("is in use, by another thread or further out")),
             held if !may(held) => return Err(misuse::<T>("is of another kind")),
             _ => {}
@@ -269,6 +279,10 @@ struct PutBack {
 impl Drop for PutBack {
     fn drop(&mut self) {
         let inner = self.inner.take();
+        // In a forked process the lock of its parent's table may be held for ever.
+        if !std::ptr::eq(self.table, table()) {
+            return std::mem::forget(inner);
+        }
         self.table.entry_of(self.handle, |entry| entry.held = Some(Held::Owned(inner)));
     }
 }
@@ -280,6 +294,9 @@ struct EndUse {
 
 impl Drop for EndUse {
     fn drop(&mut self) {
+        if !std::ptr::eq(self.table, table()) {
+            return;
+        }
         self.table.entry_of(self.handle, |entry| {
             if let Some(Held::Lent(lent)) = &mut entry.held {
                 lent.used = false;
@@ -294,8 +311,21 @@ struct Returned {
     handle: usize,
 }
 
+impl Returned {
+    /// A callback comes back in the process that called it. A child in which it comes back as well has other objects.
+    fn in_its_process<T: Opaque>(&self) -> Result<()> {
+        match std::ptr::eq(self.table, table()) {
+            true => Ok(()),
+            false => Err(misuse::<T>("came back with the callback in a process that it has forked")),
+        }
+    }
+}
+
 impl Drop for Returned {
     fn drop(&mut self) {
+        if !std::ptr::eq(self.table, table()) {
+            return;
+        }
         let mut places = self.table.places();
         let place = self.handle & ((1 << PLACE_BITS) - 1);
         if let Some(entry) = places.entries.get_mut(place) {

@@ -47,13 +47,13 @@ pub struct pinion_host {
 /// The role of this process, until it runs.
 static PENDING: Mutex<Option<Pending>> = Mutex::new(None);
 
-fn host(given: *const pinion_host) -> Result<Host> {
-    if given.is_null() {
+fn read(host: *const pinion_host) -> Result<Host> {
+    if host.is_null() {
         return Ok(Host::default());
     }
     // SAFETY: numbers and pointers may be all zero; the structure begins with its size.
-    let given: pinion_host = unsafe { sized(given, size_of::<pinion_host>(), "the host") }?;
-    let variable = match given.level_variable.text("the level variable")? {
+    let host: pinion_host = unsafe { sized(host, size_of::<pinion_host>(), "the host") }?;
+    let variable = match host.level_variable.text("the level variable")? {
         "" => log::LEVEL_VARIABLE.into(),
         variable => variable.to_owned().into(),
     };
@@ -67,15 +67,15 @@ fn host(given: *const pinion_host) -> Result<Host> {
 /// with several threads.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn pinion_lifecycle_start(given: *const pinion_host) -> *mut pinion_error {
-    guard(|| begin(&host(given)?))
+pub unsafe extern "C" fn pinion_lifecycle_start(host: *const pinion_host) -> *mut pinion_error {
+    guard(|| begin(&read(host)?))
 }
 
 /// pinion_lifecycle_start for a constructor, which has nobody to return an error to: an error is said on the standard
 /// error stream and ends the process with 255. PINION_BOOTSTRAP makes such a constructor.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pinion_lifecycle_bootstrap(given: *const pinion_host) {
-    let ended = answer(lifecycle::FAILURE, || match host(given).and_then(|host| begin(&host)) {
+pub unsafe extern "C" fn pinion_lifecycle_bootstrap(host: *const pinion_host) {
+    let ended = answer(lifecycle::FAILURE, || match read(host).and_then(|host| begin(&host)) {
         Ok(()) => Ok(0),
         Err(error) => {
             log::error(&error);
@@ -120,6 +120,6 @@ pub unsafe extern "C" fn pinion_lifecycle_run_role() -> *mut pinion_error {
 /// Returns only with an error, as those two.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn pinion_lifecycle_run(given: *const pinion_host) -> *mut pinion_error {
-    guard(|| lifecycle::start(&host(given)?)?.run())
+pub unsafe extern "C" fn pinion_lifecycle_run(host: *const pinion_host) -> *mut pinion_error {
+    guard(|| lifecycle::start(&read(host)?)?.run())
 }

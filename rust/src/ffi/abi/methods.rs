@@ -58,8 +58,7 @@ impl Answer {
         // SAFETY: the function and its data were registered together; the argument and the place for the reply are
         // valid for the call.
         let returned = unsafe { (self.call)(self.data.data(), pinion_view::of(argument), &raw mut reply) };
-        adopt(returned, &self.name)?;
-        Ok(adopt_bytes(reply, &self.name)?)
+        adopt_bytes(reply, &self.name, adopt(returned, &self.name))
     }
 }
 

@@ -4,10 +4,14 @@
 //! names; `data` is what the program registered with the table.
 //!
 //! A callback returns NULL, or an error made by pinion_error_new or returned by another function of pinion, which is
-//! pinion's then. It leaves user and group ids, capabilities, signal mask, umask and working directory as it found
-//! them, does not execute another program or end the process (StartProcess may), and does not come back in a process
-//! that it forked: where it does, that is noticed and is the callback's error. Jumping or throwing out of a callback
-//! is undefined.
+//! pinion's then; what it stored beside an error is pinion's as well. It leaves user and group ids, capabilities,
+//! signal mask, umask and working directory as it found them, does not execute another program or end the process
+//! (StartProcess may), and does not come back in a process that it forked: where it does, that is noticed. The forked
+//! process ends with 255, a process that was ended is named, and everything else is the callback's error. Jumping or
+//! throwing out of a callback is undefined.
+//!
+//! Signals are blocked in a lifecycle, but in StartProcess; a child that a callback makes inherits that, and empties
+//! its mask before it executes anything.
 //!
 //! Callbacks of one process may run at the same time: CreateContainer, MonitorContainer, and PreStartProcess or
 //! PostStartProcess, each in a thread of its own, unless `declare` leaves the monitoring to pinion: then one after
@@ -50,8 +54,8 @@ pub struct pinion_operations {
     /// value and stores it in `config`: the JSON is decoded into this very object, and it is serialised after
     /// PrepareConfig.
     pub config: Option<unsafe extern "C" fn(data: *mut c_void, config: *mut *mut c_void) -> *mut pinion_error>,
-    /// Fills the configuration object from its JSON, valid for the call. Mandatory. Not called where the document has
-    /// none, or null.
+    /// Fills the configuration object from its JSON, valid for the call. Mandatory. Called at most once for an
+    /// object, of which there may be several at a time, and not where the document has none, or null.
     pub decode_config: Option<unsafe extern "C" fn(config: *mut c_void, json: pinion_view) -> *mut pinion_error>,
     /// Stores the object as JSON in `json`, made by pinion_bytes_new and pinion's then. Mandatory. Not while another
     /// callback of the process runs, but for PrepareConfig's own calls of pinion_common_encode.

@@ -170,10 +170,15 @@ pub(super) fn put_bytes(place: *mut *mut pinion_bytes, make: impl FnOnce() -> Re
     put(place, "the place for the bytes", || handle::share(Arc::new(make()?)))
 }
 
-/// Bytes that a callback gave.
-pub(super) fn adopt_bytes(given: *mut pinion_bytes, callback: &str) -> Result<Vec<u8>> {
-    let bytes = handle::take_shared(given).map_err(|error| error.during(format!("{callback} stored no bytes")))?;
-    Ok(Arc::try_unwrap(bytes).unwrap_or_else(|shared| (*shared).clone()))
+/// Bytes that a callback stored, which are ours in any case, unless it `returned` an error.
+pub(super) fn adopt_bytes<E: From<Error>>(
+    given: *mut pinion_bytes,
+    callback: &str,
+    returned: Result<(), E>,
+) -> Result<Vec<u8>, E> {
+    let bytes = handle::take_shared(given).map_err(|error| error.during(format!("{callback} stored no bytes")));
+    returned?;
+    Ok(Arc::try_unwrap(bytes?).unwrap_or_else(|shared| (*shared).clone()))
 }
 
 /// Makes bytes out of a copy. The caller frees them with pinion_bytes_free, unless it hands them over. Errors:
