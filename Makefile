@@ -4,10 +4,18 @@
 CARGO ?= cargo
 STATIC = -C target-feature=+crt-static -C relocation-model=static
 RELEASE = target/release
+VERSION = $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q}' Cargo.toml)
+LIBRARY = $(CARGO) rustc --lib --no-default-features --crate-type staticlib --crate-type cdylib
+# The shared library has the unwinder in itself: libgcc_s would add 0.1 ms to the start of every program. The archive leaves it to whoever links.
+SHARED = -C link-arg=-Wl,-soname,libpinion.so.0 -l static:-bundle=gcc_eh
+# The library that C's tests are linked with.
+C = target/c
+C_TESTS = $(patsubst c-tests/%.c,$(C)/tests/%,$(shell grep -l 'return done();' c-tests/*.c))
 TESTS = $(CARGO) test --features _fault
 
 .DEFAULT_GOAL := help
-.PHONY: probe help setup build run test test-rust test-go test-rpc-race test-scenarios test-differential \
+.PHONY: probe help setup build lib header completions install uninstall run test test-rust test-go test-c test-c-library test-install \
+	check-symbols check-linkers sanitize test-rpc-race test-scenarios test-differential \
 	test-gob-differential test-killed fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc clean
 
 help: ## this list
@@ -16,10 +24,30 @@ help: ## this list
 setup: ## install what building, testing and measuring need (Debian, as root)
 	@.ci/setup
 
-build: ## both programs, static, in target/release
-	@.ci/setup build
+build: lib ## the library for C, and both programs, static, in target/release
 	$(CARGO) rustc --release --bin pinion -- $(STATIC)
 	$(CARGO) rustc --release --bin pinion-starter -- $(STATIC)
+
+lib: ## the library for C alone; PKG_CONFIG_PATH=target/release/pkgconfig finds it
+	@.ci/setup build
+	$(LIBRARY) --profile library -- $(SHARED)
+	@include/library.sh target/library $(RELEASE) $(VERSION)
+	@awk -v version=$(VERSION) -f docs/man/pinion.3.awk include/pinion.h >$(RELEASE)/pinion.3
+
+header: ## refresh the description of the C interface: include/pinion.h, pinion.symbols and pinion.abi
+	@out=$$($(CARGO) check --lib --message-format=json | sed -n 's/.*"build-script-executed".*#libpinion@.*"out_dir":"\([^"]*\)".*/\1/p') && \
+	  cp "$$out/pinion.h" include/pinion.h
+	@$(MAKE) --no-print-directory lib
+	@include/check-symbols.sh $(RELEASE) write
+
+completions: ## refresh docs/completions
+	PINION_WRITE=1 $(TESTS) --lib completions
+
+install: ## what `make build` made, to PREFIX (/usr/local), LIBDIR (PREFIX/lib), below DESTDIR
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh install $(RELEASE) $(VERSION)
+
+uninstall: ## the same away again
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh uninstall $(RELEASE) $(VERSION)
 
 run: build ## start a container and let it show itself
 	$(RELEASE)/pinion run -- sh -c 'echo "container: uid $$(id -u), gid $$(id -g), pid $$$$, host name $$(hostname)"; \
@@ -35,6 +63,30 @@ probe:
 
 test-rust: ## unit tests and the tests of the programs
 	$(TESTS)
+
+test-c-library:
+	@$(LIBRARY) --quiet --features _fault --target-dir $(C)/cargo -- $(SHARED)
+	@include/library.sh $(C)/cargo/debug $(C) $(VERSION)
+	@mkdir -p $(C)/tests
+
+$(C)/tests/%: c-tests/%.c test-c-library
+	@$(CC) -std=c11 -D_GNU_SOURCE -DPINION_FAULT -g -O2 -pthread -Wall -Wextra -Werror $< -o $@ \
+	  $$(PKG_CONFIG_PATH=$(C)/pkgconfig pkg-config --cflags --libs --static pinion)
+
+test-c: $(C_TESTS) ## the C interface from C
+	PKG_CONFIG_PATH=$(CURDIR)/$(C)/pkgconfig prove -e '' c-tests/headers.sh $(C_TESTS)
+
+test-install: build ## an installation, programs built from it, and its removal
+	prove -e '' c-tests/install.sh
+
+check-symbols: lib ## what the library exports, against include/pinion.symbols and pinion.abi, and what a loader and a linker see of it
+	@include/check-symbols.sh $(RELEASE)
+
+check-linkers: lib test-c-library ## the library linked by every linker, in every way, beside another Rust archive
+	@c-tests/linkers.sh $(RELEASE) $(C)
+
+sanitize: test-c-library ## the tests of the C interface under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind
+	@c-tests/sanitize.sh $(C) $(notdir $(C_TESTS))
 
 test-go: ## unmodified Go programs against the core
 	@$(CARGO) build --quiet

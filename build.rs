@@ -9,7 +9,9 @@ const MODULES: &str = "rust/src/ffi/abi.rs";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=include");
+    for path in ["preamble.h", "closing.h", "cbindgen.toml"] {
+        println!("cargo::rerun-if-changed=include/{path}");
+    }
     println!("cargo::rerun-if-changed={MODULES}");
     println!("cargo::rerun-if-changed=rust/src/ffi/abi");
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");

@@ -17,6 +17,43 @@ fn the_command_is_consistent() {
     whole().debug_assert();
 }
 
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs");
+
+/// With PINION_WRITE the files are written anew: `make completions`.
+#[test]
+fn the_completions_are_the_commands() {
+    use clap_complete::Shell;
+    for (shell, name) in [(Shell::Bash, "pinion.bash"), (Shell::Zsh, "_pinion"), (Shell::Fish, "pinion.fish")] {
+        let path = format!("{DOCS}/completions/{name}");
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut whole(), "pinion", &mut text);
+        if std::env::var_os("PINION_WRITE").is_some() {
+            std::fs::write(&path, &text).expect("write the completions");
+        }
+        assert!(
+            std::fs::read(&path).is_ok_and(|written| written == text),
+            "{path} is not up to date: make completions"
+        );
+    }
+}
+
+#[test]
+fn the_manual_page_has_every_command_and_option() {
+    fn look(page: &str, command: &Command) {
+        for word in command.get_subcommands() {
+            let name = word.get_name();
+            assert!(page.lines().any(|line| line.starts_with(".Cm ") && line.contains(name)), "it lacks {name}");
+            look(page, word);
+        }
+        for long in command.get_arguments().filter_map(Arg::get_long) {
+            let flag = format!("Fl -{long}");
+            assert!(page.lines().any(|line| line.starts_with(".It") && line.contains(&flag)), "it lacks --{long}");
+        }
+    }
+    let page = std::fs::read_to_string(format!("{DOCS}/man/pinion.1")).expect("docs/man/pinion.1");
+    look(&page, &whole());
+}
+
 #[test]
 fn options_describe_a_container() {
     let run = run_of(&[
