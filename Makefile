@@ -16,7 +16,7 @@ TESTS = $(CARGO) test --features _fault
 .DEFAULT_GOAL := help
 .PHONY: probe help setup build lib header completions install uninstall run test test-rust test-go test-c test-c-library test-install \
 	check-symbols check-linkers sanitize test-rpc-race test-scenarios test-differential \
-	test-gob-differential test-killed fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc clean
+	test-gob-differential test-killed fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -107,8 +107,8 @@ test-gob-differential: ## gob against Go's own: VALUES random values and as many
 test-killed: probe ## every process killed at every point: nothing may be left
 	$(TESTS) --test killed -- --nocapture
 
-fuzz: setup ## each fuzz target for T (60s, 20m …), with stable Rust; fails on a finding
-	@rust/fuzz/fuzz.sh run $(or $(T),60s)
+fuzz: setup ## each fuzz target, or TARGET, for T (60s, 20m …), with stable Rust; fails on a finding
+	@rust/fuzz/fuzz.sh run $(or $(T),60s) $(TARGET)
 
 fuzz-selfcheck: setup ## each fuzz target must find a planted bug within 60 seconds
 	@rust/fuzz/fuzz.sh selfcheck
@@ -118,7 +118,7 @@ lint: ## rustfmt, clippy with warnings denied, no unsafe code outside its room
 	$(CARGO) clippy --all-targets --features _fault -- -D warnings
 	@if grep -rn unsafe rust --include=*.rs | grep -v '^rust/src/ffi'; then echo "unsafe code outside rust/src/ffi"; exit 1; fi
 
-bench: bench-start bench-memory bench-rpc ## every measurement
+bench: bench-start bench-memory bench-rpc bench-abi ## every measurement
 
 bench-start: build $(RELEASE)/floor ## a start beside crun, runc, bwrap and a floor, in pairs
 	@.ci/setup bench
@@ -131,6 +131,11 @@ bench-memory: build ## private memory of the runtime processes of ten containers
 bench-rpc: build ## calls and the codec beside a bare socket pair and Go's own, on one CPU
 	$(CARGO) rustc --release --example bench-rpc -- $(STATIC)
 	@$(RELEASE)/examples/bench-rpc $(RELEASE)
+
+bench-abi: lib ## the C interface: a call, a start by a starter in C beside one in Rust, sizes
+	@.ci/setup
+	$(CARGO) rustc --release --example starter -- $(STATIC)
+	@rust/benches/abi.sh $(RELEASE)
 
 $(RELEASE)/floor: c-tests/floor.c
 	@mkdir -p $(RELEASE)
