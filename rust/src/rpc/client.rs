@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::json::{Chosen, parse_type};
+use super::argument::{Chosen, parse_type};
 use super::link::Link;
 use super::wire::{Request, Response};
 use crate::error::{Error, ErrorKind, Result};

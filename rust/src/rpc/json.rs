@@ -13,81 +13,12 @@ use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
 use serde_path_to_error::Track;
 
-use super::builtin::PRODUCTS;
+use super::argument::{chosen, parse_type};
 use super::client::Client;
 use super::service::{Method, Reply};
-use crate::error::{CallbackError, Error, Result};
-use crate::gob::notation::{self, parse};
-use crate::gob::schema::{Kind, Ref};
-use crate::gob::{self, Raw, Type, Types};
-
-/// The Go type that the argument of `method` has, a name without the engine's: what `notation` says if it is given (see
-/// [`notation`]), else that of the built-in method of this name, else what the JSON looks like: whole numbers are `int`, or
-/// `uint64` where they are too large, and what is in a list has the type of its first element. Where several products have
-/// a method of the name it is the first whose argument has the fields of the JSON.
-pub fn argument_type(method: &str, notation: Option<&str>, json: &Value) -> Result<(Types, Ref)> {
-    match chosen(method, notation, json)? {
-        Chosen::Builtin(ty) => Ok((Types::default(), Ref::Static(ty))),
-        Chosen::Notation(text) => parse_type(&text),
-    }
-}
-
-/// Which type an argument has.
-pub(super) enum Chosen {
-    Builtin(fn() -> &'static Type),
-    /// In Go's notation.
-    Notation(String),
-}
-
-pub(super) fn chosen(method: &str, notation: Option<&str>, json: &Value) -> Result<Chosen> {
-    if let Some(notation) = notation {
-        return Ok(Chosen::Notation(notation.to_owned()));
-    }
-    let rows = || PRODUCTS.iter().flat_map(|product| product.methods).filter(|row| row.name == method);
-    match rows().find(|row| has_fields((row.args)(), json)).or_else(|| rows().next()) {
-        Some(row) => Ok(Chosen::Builtin(row.args)),
-        None => inferred(json).map(Chosen::Notation),
-    }
-}
-
-pub(super) fn parse_type(notation: &str) -> Result<(Types, Ref)> {
-    parse(notation).map_err(|error| {
-        Error::invalid(format!("the type of a value: {error}"))
-            .with_help("write it as in Go: struct { Path string; Perm uint32 }")
-    })
-}
-
-fn has_fields(ty: &Type, json: &Value) -> bool {
-    match (&ty.kind, json) {
-        (Kind::Struct(fields), Value::Object(given)) => {
-            given.keys().all(|name| fields.iter().any(|field| field.name == *name))
-        }
-        _ => false,
-    }
-}
-
-/// The Go type that JSON looks like, in Go's notation.
-fn inferred(json: &Value) -> Result<String> {
-    Ok(match json {
-        Value::Bool(_) => "bool".to_owned(),
-        Value::String(_) => "string".to_owned(),
-        Value::Number(number) if number.is_i64() => "int".to_owned(),
-        Value::Number(number) if number.is_u64() => "uint64".to_owned(),
-        Value::Number(_) => "float64".to_owned(),
-        Value::Null => return Err(Error::invalid("null has no Go type").with_help("leave the field out")),
-        Value::Array(elements) => {
-            format!("[]{}", elements.first().map_or(Ok("string".to_owned()), inferred)?)
-        }
-        Value::Object(fields) => {
-            let field = |(name, value): (&String, &Value)| match notation::is_field(name) {
-                true => Ok(format!("{name} {};", inferred(value)?)),
-                false => Err(Error::invalid(format!("{name:?} is no field that Go sends"))
-                    .with_help("its name begins with an upper-case letter; of a map the type has to be given")),
-            };
-            format!("struct{{{}}}", fields.iter().map(field).collect::<Result<String>>()?)
-        }
-    })
-}
+use crate::error::{CallbackError, Result};
+use crate::gob::schema::Ref;
+use crate::gob::{self, Raw, Types};
 
 /// JSON that is sent as some type. An error of that leaves its place here.
 pub(super) struct Sent<'a> {

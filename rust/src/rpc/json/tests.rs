@@ -153,48 +153,6 @@ fn an_interface_value_is_sent_under_its_registered_name() {
 }
 
 #[test]
-fn the_type_of_an_argument_is_given_known_or_looked_up_in_the_json() {
-    let described = |method: &str, notation: Option<&str>, json: Value| {
-        let (types, ty) = argument_type(method, notation, &json)?;
-        let ty = types.resolve(ty).unwrap();
-        Ok::<_, Error>(match &ty.kind {
-            Kind::Struct(fields) => fields
-                .iter()
-                .map(|field| format!("{} {};", field.name, types.describe(types.resolve(field.ty).unwrap())))
-                .collect(),
-            _ => types.describe(ty),
-        })
-    };
-    assert_eq!(described("Chdir", Some("uint8"), json!(1)).unwrap(), "uint");
-    assert_eq!(described("Chdir", None, json!({ "Dir": 5 })).unwrap(), "Dir string;");
-    // The product whose argument has the fields.
-    assert_eq!(described("Mkdir", None, json!({ "Path": "/" })).unwrap(), "Root string;Path string;Perm uint;");
-    assert!(described("LoopDevice", None, json!({ "ImageFd": 3 })).unwrap().starts_with("ImageFd uint;"));
-    assert!(described("LoopDevice", None, json!({ "Image": "/i" })).unwrap().starts_with("Image string;"));
-    assert!(described("LoopDevice", None, json!({ "No": "/i" })).unwrap().starts_with("ImageFd uint;"));
-    let looks = [
-        (json!(true), "bool"),
-        (json!(-1), "int"),
-        (json!(u64::MAX), "uint"),
-        (json!(1.5), "float"),
-        (json!("x"), "string"),
-        (json!([]), "[]string"),
-        (json!([[1]]), "[][]int"),
-        (json!({ "B": [1], "A": {} }), "A struct;B []int;"),
-    ];
-    for (json, looks) in looks {
-        assert_eq!(described("Own", None, json).unwrap(), looks);
-    }
-    for (json, error) in
-        [(json!({ "a b": 1 }), "\"a b\" is no field that Go sends"), (json!([null]), "null has no Go type")]
-    {
-        assert_eq!(described("Own", None, json).unwrap_err().to_string(), error);
-    }
-    let error = described("Own", Some("struct {"), json!({})).unwrap_err();
-    assert!(error.to_string().starts_with("the type of a value: byte 8: "), "{error}");
-}
-
-#[test]
 fn a_client_calls_with_json_and_tells_each_type_once() {
     let methods = MethodSet::new()
         .method("Count", |args: Args| Ok(args.count + args.list.len() as u64))
