@@ -84,19 +84,7 @@ impl CleanUp {
     /// Step 3, in the new process.
     pub fn enter(seat: Seat, configuration: Vec<u8>, journal: Journal) -> Pending {
         host_process::end_unless(FAILED, host_process::enter());
-        Pending::from(Work::CleanupHost(CleanUp { seat, configuration, journal, container: None }))
-    }
-
-    /// Which of the two it is.
-    pub fn role(&self) -> Role {
-        self.seat.role
-    }
-
-    /// The rest of its life.
-    pub fn run(mut self) -> ! {
-        let served = if self.role() == Role::CleanupSpare { self.serve_spare() } else { self.serve_first() };
-        let succeeded = host_process::end_unless(FAILED, served);
-        ending::end(if succeeded { 0 } else { FAILED })
+        Pending::from(CleanUp { seat, configuration, journal, container: None })
     }
 
     /// Returns whether CleanupHost succeeded, if it was to be run here.
@@ -168,6 +156,19 @@ impl CleanUp {
         });
         let undone = self.journal.undo();
         Ok(called.and(undone))
+    }
+}
+
+impl Work for CleanUp {
+    fn role(&self) -> Role {
+        self.seat.role
+    }
+
+    /// The rest of its life.
+    fn run(mut self: Box<Self>) -> ! {
+        let served = if self.role() == Role::CleanupSpare { self.serve_spare() } else { self.serve_first() };
+        let succeeded = host_process::end_unless(FAILED, served);
+        ending::end(if succeeded { 0 } else { FAILED })
     }
 }
 

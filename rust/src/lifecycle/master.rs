@@ -68,12 +68,18 @@ impl Master {
         trace::enter(Role::Master, None);
         trace::step(Step::Master);
         let umask = UmaskWatch::begin();
-        Pending::from(Work::Master(Master { plan, engine, child, ends, hosts, limit, umask }))
+        Pending::from(Master { plan, engine, child, ends, hosts, limit, umask })
+    }
+}
+
+impl Work for Master {
+    fn role(&self) -> Role {
+        Role::Master
     }
 
     /// The rest of its life: ends as the container ended, after everything was cleaned up.
-    pub fn run(self) -> ! {
-        let Master { plan, engine, child, ends, hosts, limit, umask } = self;
+    fn run(self: Box<Self>) -> ! {
+        let Master { plan, engine, child, ends, hosts, limit, umask } = *self;
         // The container is gone, whatever came of it, when this has returned.
         let attended = engine.get().and_then(|engine| attend(plan, engine, child, ends, &hosts));
         umask.end();

@@ -5,14 +5,7 @@
 //! namespaces, privileges, parent-death signal and signal mask that it is to have. Its `run` calls the engine, whenever the
 //! program is ready for that and in whichever of its threads.
 
-use super::cleanup_host::CleanUp;
-use super::ending;
-use super::master::Master;
-use super::post_start_host::PostStart;
 use super::roles::Role;
-use super::rpc_server::RpcServer;
-use super::stage1::Stage1;
-use super::stage2::Stage2;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
@@ -21,42 +14,31 @@ use crate::{log, registry};
 /// A process whose role has not begun. A program that drops it gives the role up: the process ends with 255, and the others
 /// take it for dead.
 #[must_use = "the others wait for this process until it runs its role"]
-pub struct Pending(Option<Box<Work>>);
-
-/// What there is to do.
-pub enum Work {
-    /// PostStartHost.
-    PostStartHost(PostStart),
-    /// CleanupHost, as the first of the two processes or as the spare.
-    CleanupHost(CleanUp),
-    /// PrepareConfig.
-    Stage1(Stage1),
-    /// RPC requests.
-    RpcServer(RpcServer),
-    /// StartProcess.
-    Stage2(Stage2),
-    /// The three activities.
-    Master(Master),
+pub struct Pending {
+    role: Role,
+    /// Until it runs.
+    work: Option<Box<dyn Work>>,
 }
 
-impl From<Work> for Pending {
-    fn from(work: Work) -> Self {
-        Pending(Some(Box::new(work)))
+/// What there is to do in a role.
+pub trait Work: Send {
+    /// The role.
+    fn role(&self) -> Role;
+
+    /// Does it, and ends the process.
+    fn run(self: Box<Self>) -> !;
+}
+
+impl<W: Work + 'static> From<W> for Pending {
+    fn from(work: W) -> Self {
+        Pending { role: work.role(), work: Some(Box::new(work)) }
     }
 }
 
 impl Pending {
     /// Which role this process has.
     pub fn role(&self) -> Role {
-        match self.0.as_deref() {
-            Some(Work::PostStartHost(_)) => Role::PostStartHost,
-            Some(Work::CleanupHost(cleanup)) => cleanup.role(),
-            Some(Work::Stage1(_)) => Role::Stage1,
-            Some(Work::RpcServer(_)) => Role::RpcServer,
-            Some(Work::Stage2(_)) => Role::Stage2,
-            // It holds its work until `run` takes both.
-            Some(Work::Master(_)) | None => Role::Master,
-        }
+        self.role
     }
 
     /// Runs the role, after which nothing can be registered any more. The process ends in here.
@@ -65,22 +47,17 @@ impl Pending {
     /// left. The thread that called that must live on: the kernel takes its end for the death of its children's parent.
     pub fn run(mut self) -> ! {
         registry::begin();
-        match self.0.take().map(|work| *work) {
-            Some(Work::PostStartHost(work)) => work.run(),
-            Some(Work::CleanupHost(work)) => work.run(),
-            Some(Work::Stage1(work)) => work.run(),
-            Some(Work::RpcServer(work)) => work.run(),
-            Some(Work::Stage2(work)) => work.run(),
-            Some(Work::Master(work)) => work.run(),
-            None => ending::end(super::FAILURE),
+        match self.work.take() {
+            Some(work) => work.run(),
+            None => sys::process::exit(super::FAILURE),
         }
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let role = self.role();
-        if let Some(work) = self.0.take() {
+        let role = self.role;
+        if let Some(work) = self.work.take() {
             // Undone, its parts would kill the processes that are to clean up.
             std::mem::forget(work);
             log::error(&Error::new(ErrorKind::Refused, format!("run {role}: the program has given its role up")));

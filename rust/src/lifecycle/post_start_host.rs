@@ -10,6 +10,7 @@ use crate::lifecycle::ending;
 use crate::lifecycle::host_process::{self, Own};
 use crate::lifecycle::messages::{Received, ToHostProcess};
 use crate::lifecycle::pending::{Pending, Work};
+use crate::lifecycle::roles::Role;
 
 /// The process before its role.
 pub struct PostStart {
@@ -26,13 +27,7 @@ impl PostStart {
         // The mask is opened so that the parent-death signal ends it.
         let entered = host_process::enter().and_then(|()| sys::signal::unblock_all());
         host_process::end_unless(FAILED, entered);
-        Pending::from(Work::PostStartHost(PostStart { configuration, channel }))
-    }
-
-    /// The rest of its life.
-    pub fn run(self) -> ! {
-        let succeeded = host_process::end_unless(FAILED, self.serve());
-        ending::end(if succeeded { 0 } else { FAILED })
+        Pending::from(PostStart { configuration, channel })
     }
 
     /// Returns whether the callback succeeded.
@@ -48,5 +43,17 @@ impl PostStart {
             engine.operations.post_start_host(context)
         });
         host_process::answer(&self.channel, result)
+    }
+}
+
+impl Work for PostStart {
+    fn role(&self) -> Role {
+        Role::PostStartHost
+    }
+
+    /// The rest of its life.
+    fn run(self: Box<Self>) -> ! {
+        let succeeded = host_process::end_unless(FAILED, self.serve());
+        ending::end(if succeeded { 0 } else { FAILED })
     }
 }

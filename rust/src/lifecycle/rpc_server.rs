@@ -117,11 +117,17 @@ impl RpcServer {
             fail(&self.control, &error.during("serve RPC requests"));
         }
         trace::step(Step::RpcServer);
-        Pending::from(Work::RpcServer(self))
+        Pending::from(self)
+    }
+}
+
+impl Work for RpcServer {
+    fn role(&self) -> Role {
+        Role::RpcServer
     }
 
     /// The rest of its life.
-    pub fn run(self) -> ! {
+    fn run(self: Box<Self>) -> ! {
         match serve(&self.engine_name, self.connection) {
             Ok(()) => {
                 // A container process that is gone does not ask any more.

@@ -149,7 +149,7 @@ impl Stage1 {
         if let Err(error) = entered {
             ending::end(self.tell_failure(&error, false));
         }
-        Pending::from(Work::Stage1(self))
+        Pending::from(self)
     }
 
     fn drop_and_hide(&self, parent: i32) -> Result<()> {
@@ -166,16 +166,6 @@ impl Stage1 {
         sys::signal::unblock_all()?;
         trace::step(Step::Stage1);
         Ok(())
-    }
-
-    /// The rest of its life.
-    pub fn run(self) -> ! {
-        let code = match registry::get(&self.start.configuration) {
-            Ok(engine) => self.decide_and_tell(&engine),
-            // Without an engine there is nothing to clean up, and nobody who could: one message is enough.
-            Err(error) => self.tell_failure(&error, true),
-        };
-        ending::end(code)
     }
 
     fn decide_and_tell(&self, engine: &Engine) -> i32 {
@@ -225,6 +215,22 @@ impl Stage1 {
         // If the starter is gone, so is everybody who could hear of it.
         let _ = self.channel.send(&FromStage1::Failed { report: Report::from(error), cleaned }, &[]);
         255
+    }
+}
+
+impl Work for Stage1 {
+    fn role(&self) -> Role {
+        Role::Stage1
+    }
+
+    /// The rest of its life.
+    fn run(self: Box<Self>) -> ! {
+        let code = match registry::get(&self.start.configuration) {
+            Ok(engine) => self.decide_and_tell(&engine),
+            // Without an engine there is nothing to clean up, and nobody who could: one message is enough.
+            Err(error) => self.tell_failure(&error, true),
+        };
+        ending::end(code)
     }
 }
 

@@ -39,12 +39,18 @@ impl Stage2 {
         if let Err(error) = apply(&self.plan) {
             give_up(&self.control, Some(&self.master), &error);
         }
-        Pending::from(Work::Stage2(self))
+        Pending::from(self)
+    }
+}
+
+impl Work for Stage2 {
+    fn role(&self) -> Role {
+        Role::Stage2
     }
 
     /// The rest of its life: calls StartProcess.
-    pub fn run(self) -> ! {
-        let Stage2 { plan, engine, master, control } = self;
+    fn run(self: Box<Self>) -> ! {
+        let Stage2 { plan, engine, master, control } = *self;
         let mut master = MasterConnection::new(master);
         match engine.get().and_then(|engine| start(&plan, &engine, &mut master)) {
             Ok(status) => end_shim(&control, status),
