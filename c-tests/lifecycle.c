@@ -2,6 +2,7 @@
 /* The rules of a lifecycle, with this program as its own starter, which its name tells what to do: what may be called when, the
  * roles, and the record. What happens in a life is tested elsewhere, with the starter in probe.c. */
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 #include "engine.h"
@@ -44,10 +45,20 @@ static pinion_error *try_everything(void)
 	return error != NULL ? error : says("role", pinion_lifecycle_run_role());
 }
 
+/* An ordinary user's container is in a user namespace. */
 static pinion_error *prepare(void *data, pinion_config *starter)
 {
-	(void)data, (void)starter;
-	return strstr(task, "refused") != NULL ? pinion_error_new(PINION_INVALID, 0, pinion_str("not today")) : try_everything();
+	pinion_id_mapping user = { 0, (uint32_t)getuid(), 1 }, group = { 0, (uint32_t)getgid(), 1 };
+	pinion_error *error = getuid() == 0 ? NULL : pinion_config_set_ns_flags(starter, CLONE_NEWUSER);
+
+	(void)data;
+	if (strstr(task, "refused") != NULL)
+		return pinion_error_new(PINION_INVALID, 0, pinion_str("not today"));
+	if (error == NULL && getuid() != 0)
+		error = pinion_config_add_uid_mappings(starter, &user, 1);
+	if (error == NULL && getuid() != 0)
+		error = pinion_config_add_gid_mappings(starter, &group, 1);
+	return error == NULL ? try_everything() : error;
 }
 
 static pinion_error *create(void *data, const pinion_context *context, int32_t container, int32_t rpc)

@@ -197,7 +197,9 @@ static void *wait_for_signal(void *signals)
 	static pinion_error *error;
 	int32_t number;
 
-	error = pinion_signals_next(signals, &number);
+	/* The other thread looks whether this one waits already, and is in its way at that moment. */
+	while ((error = pinion_signals_next(signals, &number)) != NULL && pinion_error_code(error) == PINION_MISUSE)
+		pinion_error_free(error);
 	return &error;
 }
 

@@ -4,6 +4,7 @@
 //! A request is a [`Request`](wire::Request) and its argument, an answer a [`Response`](wire::Response) and the reply.
 //! Both go through one gob stream each way.
 
+mod argument;
 pub mod beneath;
 pub mod builtin;
 pub mod client;
@@ -14,8 +15,9 @@ pub mod service;
 pub mod stream;
 pub mod wire;
 
+pub use argument::argument_type;
 pub use client::Client;
-pub use json::{argument_type, json_method};
+pub use json::json_method;
 pub use server::{Call, Observer, serve};
 pub use service::{Method, MethodSet, Reply, Service};
 pub use stream::gob_method;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The starter configuration: what PrepareConfig decides about everything that follows. Setters may be called in any
 //! order, and the last call wins; one that fails changes nothing. After pinion_config_release each setter is an error
-//! and each getter neutral. Only for the thread of PrepareConfig.
+//! and each getter neutral, but what was decided and the warnings stay. Only for the thread of PrepareConfig.
 
 use super::crossing::pinion_error;
 use super::guard::{answer, free, guard};
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn pinion_config_write(config: *mut pinion_config, json: p
 }
 
 /// Sets the user id map of `count` lines in place of an earlier one. Errors: PINION_INVALID for a size of 0, ids that
-/// overlap or go beyond 4,294,967,294, or a text of more than 4,094 bytes.
+/// overlap or go beyond 4,294,967,294, more than 340 lines, or a text of more than 4,094 bytes.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_config_add_uid_mappings(

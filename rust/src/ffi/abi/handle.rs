@@ -144,6 +144,8 @@ struct Places {
 /// The objects of one process.
 struct Table {
     number: u32,
+    /// That of the process which this one was forked from: kept, so that no tool takes it for lost.
+    _before: AtomicPtr<Table>,
     places: Mutex<Places>,
 }
 
@@ -155,7 +157,8 @@ fn table() -> &'static Table {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     forked::once_in_process(|| {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed) & TABLE_MASK;
-        let table = Box::new(Table { number, places: Mutex::default() });
+        let before = AtomicPtr::new(TABLE.load(Ordering::Acquire));
+        let table = Box::new(Table { number, _before: before, places: Mutex::default() });
         TABLE.store(Box::into_raw(table), Ordering::Release);
     });
     // SAFETY: a table is there, and one that was is never freed.
@@ -326,13 +329,15 @@ impl Drop for Returned {
         if !std::ptr::eq(self.table, table()) {
             return;
         }
-        let mut places = self.table.places();
         let place = self.handle & ((1 << PLACE_BITS) - 1);
-        if let Some(entry) = places.entries.get_mut(place) {
-            entry.held = None;
-            entry.generation = entry.generation.wrapping_add(1);
-            places.free.push(place);
-        }
+        let mut places = self.table.places();
+        let Some(entry) = places.entries.get_mut(place) else { return };
+        entry.generation = entry.generation.wrapping_add(1);
+        let held = entry.held.take();
+        places.free.push(place);
+        drop(places);
+        // What goes with it may call back.
+        drop(held);
     }
 }
 
