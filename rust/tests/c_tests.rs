@@ -136,6 +136,23 @@ fn failures(out: &str) -> String {
     shown
 }
 
+/// Sequences of calls that once mattered to a fuzzer.
+#[test]
+fn the_corpus_of_call_sequences_leaves_nothing() {
+    let folder = TempDir::new().expect("a folder");
+    let program = folder.path().join("corpus");
+    let mut compiler = compiler(false, "c99");
+    compiler.args(["-D_GNU_SOURCE", "-Wno-conversion"]);
+    build(compiler, &["fuzz_main.c", "fuzz_abi.c"], &program);
+    let corpus = Path::new(ROOT).join("rust/fuzz/corpus/c_abi_sequence");
+    let inputs = fs::read_dir(corpus).expect("the corpus").map(|entry| entry.expect("an entry").path());
+    succeed({
+        let mut replay = Command::new(program);
+        replay.args(inputs);
+        replay
+    });
+}
+
 #[test]
 fn every_program_is_in_the_list() {
     let files = fs::read_dir(c_tests()).expect("c-tests").map(|entry| entry.expect("an entry").path());

@@ -45,10 +45,12 @@ pub fn give(error: Error) -> *mut pinion_error {
 }
 
 /// Takes back what a callback returned.
+#[inline(always)]
 pub fn adopt(returned: *mut pinion_error, callback: &str) -> Result<(), CallbackError> {
-    if returned.is_null() {
-        return Ok(());
-    }
+    if returned.is_null() { Ok(()) } else { adopt_error(returned, callback) }
+}
+
+fn adopt_error(returned: *mut pinion_error, callback: &str) -> Result<(), CallbackError> {
     match handle::take_shared(returned) {
         Ok(shown) => Err(Box::new(shown.error.clone())),
         Err(error) => Err(Box::new(error.during(format!("{callback} returned an error: it")))),
