@@ -43,7 +43,9 @@ header: ## refresh the description of the C interface: include/pinion.h, pinion.
 completions: ## refresh docs/completions
 	PINION_WRITE=1 $(TESTS) --lib completions
 
-install: ## what `make build` made, to PREFIX (/usr/local), LIBDIR (PREFIX/lib), below DESTDIR
+# What was built stays as it is, since root installs what a user has built.
+INSTALLED = $(RELEASE)/pinion $(RELEASE)/pinion-starter $(RELEASE)/libpinion.a
+install: $(if $(filter-out $(wildcard $(INSTALLED)),$(INSTALLED)),build) ## what `make build` makes, to PREFIX (/usr/local), LIBDIR (PREFIX/lib), below DESTDIR
 	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh install $(RELEASE) $(VERSION)
 
 uninstall: ## the same away again
