@@ -97,7 +97,7 @@ test-go: ## unmodified Go programs against the core
 test-rpc-race: ## 100,000 calls of Mkdir and Mount for each resolver, while attackers exchange what lies in the root
 	PINION_RACE_CALLS=100000 $(TESTS) --test rpc_race -- --nocapture --test-threads 1
 
-test-scenarios: probe ## the scenarios against the Rust starter, or the one that PINION_TEST_STARTER names
+test-scenarios: probe ## the scenarios against the starters in Rust and in C, or the one that PINION_TEST_STARTER names
 	$(TESTS) --test scenarios -- --nocapture
 
 test-differential: ## bundles under crun and under pinion, compared
