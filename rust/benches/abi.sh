@@ -7,7 +7,8 @@ set -eu
 tree=$(cd "$(dirname "$0")/../.." && pwd)
 programs=$(cd "$1" && pwd)
 runs=${RUNS:-300}
-rounds=10
+# Short ones, so that a drift of the machine's speed meets both of a pair.
+rounds=30
 calls=2000000
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -68,7 +69,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	round=0
 	while [ $round -lt $rounds ]; do
 		round=$((round + 1))
-		hyperfine -N -w 5 -r $((runs / rounds)) --export-json "$folder/json" "$launch $folder/probe" "$launch $folder/starter" >/dev/null 2>&1
+		hyperfine -N -w 1 -r $((runs / rounds)) --export-json "$folder/json" "$launch $folder/probe" "$launch $folder/starter" >/dev/null 2>&1
 		jq -r '.results[0].times[]' "$folder/json" >>"$folder/c"
 		jq -r '.results[1].times[]' "$folder/json" >>"$folder/rust"
 	done
@@ -90,7 +91,7 @@ echo "$(stat -c %s "$folder/probe") $(stat -c %s "$folder/nothing")" |
 round=0
 while [ $round -lt $rounds ]; do
 	round=$((round + 1))
-	hyperfine -N -w 5 -r $((runs / rounds)) --export-json "$folder/json" "$folder/loads" "$folder/alone" >/dev/null 2>&1
+	hyperfine -N -w 1 -r $((runs / rounds)) --export-json "$folder/json" "$folder/loads" "$folder/alone" >/dev/null 2>&1
 	jq -r '.results[0].times[]' "$folder/json" >>"$folder/with"
 	jq -r '.results[1].times[]' "$folder/json" >>"$folder/without"
 done
