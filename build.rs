@@ -45,7 +45,10 @@ fn header() -> String {
     }
     header.push_str(&classes);
     header.push_str(&sections);
-    header.push_str(&read("include/closing.h"));
+    // The whole has its licence line at the top.
+    let closing = read("include/closing.h");
+    header.push('\n');
+    header.extend(closing.split_inclusive('\n').skip(1));
     header
 }
 

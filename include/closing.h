@@ -1,4 +1,4 @@
-
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* ---- for C alone */
 
 /** A view of a C string, which stays where it is. NULL is empty. */
