@@ -13,12 +13,22 @@ use super::handle;
 use super::methods::pinion_methods;
 use super::operations::{Table, pinion_operations};
 use super::view::{block, list, pinion_bytes, pinion_view, put_bytes, sized};
+use crate::engine::Operations;
 use crate::error::{Error, ErrorKind, Result};
 use crate::registry;
 use crate::rpc::builtin::{MountReply, Options, PRODUCTS, Resolver};
 
-fn engine(table: *const pinion_operations, data: Foreign) -> Result<Arc<Engine>> {
-    Ok(Arc::new(Engine::new(Table::adopt(table, data)?)))
+/// What registering and replacing an engine have in common.
+fn put_engine(
+    name: pinion_view,
+    operations: *const pinion_operations,
+    data: Foreign,
+    put: impl FnOnce(&str, Arc<dyn Operations>) -> Result<()>,
+) -> Result<()> {
+    let name = name.text("the engine's name")?;
+    let during = || format!("register engine \"{}\"", name.escape_debug());
+    let table = Table::adopt(operations, data).map_err(|error| error.during(during()))?;
+    put(name, Arc::new(Engine::new(table)))
 }
 
 /// Makes an engine known under a name. The table is copied. `data` is passed to every callback and is pinion's from
@@ -34,11 +44,7 @@ pub unsafe extern "C" fn pinion_register(
     destroy: pinion_destroy,
 ) -> *mut pinion_error {
     let data = Foreign::new(data, destroy);
-    guard(|| {
-        let name = name.text("the engine's name")?;
-        let engine = engine(operations, data).map_err(|error| error.during(registering(name)))?;
-        registry::register(name, engine)
-    })
+    guard(|| put_engine(name, operations, data, registry::register))
 }
 
 /// As pinion_register, in place of an engine that has the name. That one's data is destroyed when nobody uses it any
@@ -52,15 +58,7 @@ pub unsafe extern "C" fn pinion_replace(
     destroy: pinion_destroy,
 ) -> *mut pinion_error {
     let data = Foreign::new(data, destroy);
-    guard(|| {
-        let name = name.text("the engine's name")?;
-        let engine = engine(operations, data).map_err(|error| error.during(registering(name)))?;
-        registry::replace(name, engine)
-    })
-}
-
-fn registering(name: &str) -> String {
-    format!("register engine \"{}\"", name.escape_debug())
+    guard(|| put_engine(name, operations, data, registry::replace))
 }
 
 /// Makes the RPC methods known that the RPC server serves for an engine, before or after the engine itself. Takes
