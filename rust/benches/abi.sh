@@ -29,6 +29,19 @@ median() {
 	sort -n | awk '{ t[NR] = $1 } END { print (NR % 2) ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2 }'
 }
 
+# pair COMMAND OTHER FILE OTHER-FILE: runs two commands in turn; their times go into the files.
+pair() {
+	: >"$folder/$3"
+	: >"$folder/$4"
+	round=0
+	while [ $round -lt $rounds ]; do
+		round=$((round + 1))
+		hyperfine -N -w 1 -r $((runs / rounds)) --export-json "$folder/json" "$1" "$2" >/dev/null 2>&1
+		jq -r '.results[0].times[]' "$folder/json" >>"$folder/$3"
+		jq -r '.results[1].times[]' "$folder/json" >>"$folder/$4"
+	done
+}
+
 # shellcheck disable=SC2046 # a list of words
 compile bench_abi "$tree/c-tests/bench_abi.c" $(archive)
 
@@ -64,15 +77,7 @@ sync
 if [ "$(id -u)" -eq 0 ]; then
 	config='{"engineName":"probe","containerID":"bench","engineConfig":{"create":["pid","mount","ipc","uts"],"propagation":"rprivate","exec":["/bin/true"]}}'
 	launch="env -i ENGINE_CONFIG_CHUNKS=1 'ENGINE_CONFIG1=$config'"
-	: >"$folder/c"
-	: >"$folder/rust"
-	round=0
-	while [ $round -lt $rounds ]; do
-		round=$((round + 1))
-		hyperfine -N -w 1 -r $((runs / rounds)) --export-json "$folder/json" "$launch $folder/probe" "$launch $folder/starter" >/dev/null 2>&1
-		jq -r '.results[0].times[]' "$folder/json" >>"$folder/c"
-		jq -r '.results[1].times[]' "$folder/json" >>"$folder/rust"
-	done
+	pair "$launch $folder/probe" "$launch $folder/starter" c rust
 	echo "$(median <"$folder/c") $(median <"$folder/rust")" |
 		awk '{ printf "a start: C %.3f ms, Rust %.3f ms, C / Rust %.3f\n", $1 * 1000, $2 * 1000, $1 / $2 }'
 else
@@ -86,14 +91,6 @@ compile alone "$folder/nothing.c" -s
 compile loads "$folder/nothing.c" -s -Wl,--no-as-needed $(pkg-config --libs pinion) -Wl,-rpath,"$programs"
 echo "$(stat -c %s "$folder/probe") $(stat -c %s "$folder/nothing")" |
 	awk '{ printf "a whole static starter: %d kB, %d kB more than an empty static program\n", $1 / 1000, ($1 - $2) / 1000 }'
-: >"$folder/with"
-: >"$folder/without"
-round=0
-while [ $round -lt $rounds ]; do
-	round=$((round + 1))
-	hyperfine -N -w 1 -r $((runs / rounds)) --export-json "$folder/json" "$folder/loads" "$folder/alone" >/dev/null 2>&1
-	jq -r '.results[0].times[]' "$folder/json" >>"$folder/with"
-	jq -r '.results[1].times[]' "$folder/json" >>"$folder/without"
-done
+pair "$folder/loads" "$folder/alone" with without
 echo "$(median <"$folder/with") $(median <"$folder/without")" |
 	awk '{ printf "a dynamic program: %.3f ms with the shared library, %.3f ms without, difference %.3f ms\n", $1 * 1000, $2 * 1000, ($1 - $2) * 1000 }'
