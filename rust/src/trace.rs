@@ -22,12 +22,14 @@
 //!
 //! When it is off, each call is one comparison.
 
+use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 use nix::sys::socket::MsgFlags;
 use rustix::fs::FileType;
+use rustix::io::ReadWriteFlags;
 use serde_json::{Value, json};
 
 use crate::error::{Result, Tried};
@@ -47,6 +49,19 @@ struct Sink {
     fd: OwnedFd,
     /// A socket can be written to without a signal when its reader is gone.
     socket: bool,
+}
+
+impl Sink {
+    /// Writes one line. A record that cannot be written must not change the life that it tells of.
+    fn write(&self, line: &[u8]) {
+        if self.socket {
+            let _ = nix::sys::socket::send(self.fd.as_raw_fd(), line, MsgFlags::MSG_NOSIGNAL);
+            return;
+        }
+        // At the file's end, whoever writes beside us: a descriptor that was not opened to append has one position for all
+        // processes, which the kernel does not guard in a file without a name (memfd_create(2)).
+        let _ = rustix::io::pwritev2(&self.fd, &[IoSlice::new(line)], u64::MAX, ReadWriteFlags::APPEND);
+    }
 }
 
 /// Starts the record into a descriptor that is now ours. Called once, before the first process is made.
@@ -124,9 +139,29 @@ fn line(event: &str, keys: Value) {
     }
     let mut bytes = record.to_string().into_bytes();
     bytes.push(b'\n');
-    // A record that cannot be written must not change the life that it tells of.
-    let _ = match sink.socket {
-        true => nix::sys::socket::send(sink.fd.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL),
-        false => nix::unistd::write(&sink.fd, &bytes),
-    };
+    sink.write(&bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    /// The descriptor is the caller's, who need not have opened it to append.
+    #[test]
+    fn lines_of_two_writers_do_not_overwrite_each_other() {
+        let file = rustix::fs::memfd_create("record", rustix::fs::MemfdFlags::CLOEXEC).expect("a file without a name");
+        let sink = Sink { fd: file, socket: false };
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..20_000).for_each(|_| sink.write(b"a line\n")));
+            }
+        });
+        let mut all = String::new();
+        let mut file = std::fs::File::from(sink.fd);
+        std::io::Seek::rewind(&mut file).expect("to its beginning");
+        file.read_to_string(&mut all).expect("to be read");
+        assert_eq!(all.lines().filter(|line| *line == "a line").count(), 40_000);
+    }
 }
