@@ -91,7 +91,8 @@ printf 'int main(void) { return 0; }\n' >"$folder/nothing.c"
 compile nothing "$folder/nothing.c" -static -s
 compile alone "$folder/nothing.c" -s
 # shellcheck disable=SC2046 # a list of words
-compile loads "$folder/nothing.c" -s -Wl,--no-as-needed $(pkg-config --libs pinion) -Wl,-rpath,"$programs"
+compile loads "$folder/nothing.c" -s -Wl,--no-as-needed $(pkg-config --libs pinion) -Wl,-rpath,"$folder"
+cp "$programs/libpinion.so" "$folder/libpinion.so.0"
 echo "$(stat -c %s "$folder/probe") $(stat -c %s "$folder/nothing")" |
 	awk '{ printf "a whole static starter: %d kB, %d kB more than an empty static program\n", $1 / 1000, ($1 - $2) / 1000 }'
 pair "$folder/loads" "$folder/alone" with without
