@@ -133,6 +133,10 @@ static void refused_calls(void)
 	check(pinion_object_count() == 2, "nothing is left of that but engine and client (%zu)", pinion_object_count());
 	calls(client, "Length", "", "1", "1");
 	end_server(&server, client);
+	client = begin_client(&server, NULL, "rpc");
+	calls(client, "Length", "", "1", "1");
+	end_server(&server, client);
+	expect(pinion_serve_rpc_methods(pinion_str("nobody"), server.sockets[0]), PINION_SYSTEM, "descriptor", "a closed socket");
 	client = begin_client(&server, engine, "none");
 	refuses(client, "Length", "", "1", PINION_RPC, "rpc: can't find service none.Length");
 	end_server(&server, client);
@@ -222,7 +226,7 @@ static void other_protocols(void)
 		refuses(client, "Length", "", "1", PINION_PROTOCOL, "");
 		pinion_client_free(client);
 		close(sockets[0]), close(sockets[1]);
-		check(begin_server(&server, engine) && write(server.sockets[0], GARBAGE[i], strlen(GARBAGE[i])) == size,
+		check(begin_server(&server, engine, "") && write(server.sockets[0], GARBAGE[i], strlen(GARBAGE[i])) == size,
 		      "a client that is none: %zu", i);
 		pthread_join(server.thread, NULL);
 		expect(server.error, PINION_PROTOCOL, "", "... is an error of the server");

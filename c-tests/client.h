@@ -12,7 +12,9 @@ struct server {
 	pthread_t thread;
 	pinion_engine *engine;
 	int sockets[2];
-	/* What pinion_serve_rpc_requests said. */
+	/* Whose methods are served where there is no engine. */
+	const char *name;
+	/* What serving said. */
 	pinion_error *error;
 };
 
@@ -20,15 +22,17 @@ static inline void *serve(void *data)
 {
 	struct server *server = data;
 
-	server->error = pinion_serve_rpc_requests(server->engine, server->sockets[1]);
+	server->error = server->engine != NULL ? pinion_serve_rpc_requests(server->engine, server->sockets[1])
+					       : pinion_serve_rpc_methods(pinion_str(server->name), server->sockets[1]);
 	close(server->sockets[1]);
 	return NULL;
 }
 
 /* Serves an engine in a thread; the client's end is sockets[0]. */
-static inline bool begin_server(struct server *server, pinion_engine *engine)
+static inline bool begin_server(struct server *server, pinion_engine *engine, const char *name)
 {
 	server->engine = engine;
+	server->name = name;
 	server->error = NULL;
 	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, server->sockets) == 0 &&
 	       pthread_create(&server->thread, NULL, serve, server) == 0;
@@ -38,7 +42,7 @@ static inline pinion_client *begin_client(struct server *server, pinion_engine *
 {
 	pinion_client *client = NULL;
 
-	check(begin_server(server, engine), "a server");
+	check(begin_server(server, engine, name), "a server");
 	succeeds(pinion_client_new(server->sockets[0], pinion_str(name), 60000, &client), "a client");
 	return client;
 }

@@ -222,7 +222,7 @@ static void calls_of_methods(void)
 	any(pinion_methods_add_json(set, pinion_str("A"), pinion_str("int"), answer, NULL, NULL));
 	any(pinion_replace_rpc_methods(pinion_str("guest"), set));
 	any(pinion_get(pinion_str("{\"engineName\":\"guest\"}"), &engine));
-	if (!begin_server(&server, engine))
+	if (!begin_server(&server, engine, ""))
 		abort();
 	any(pinion_client_new(server.sockets[0], pinion_str("guest"), 60000, &client));
 	any(pinion_client_call(client, pinion_str("A"), pinion_str(""), pinion_str("1"), NULL));

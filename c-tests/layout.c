@@ -41,7 +41,7 @@ static const struct {
 	FIELD(pinion_declaration, size, 0, 8),
 	FIELD(pinion_declaration, pre_start_process, 8, 1),
 	FIELD(pinion_declaration, monitor, 12, 4),
-	WHOLE(pinion_operations, 8, 128),
+	WHOLE(pinion_operations, 8, 144),
 	FIELD(pinion_operations, size, 0, 8),
 	FIELD(pinion_operations, config, 8, 8),
 	FIELD(pinion_operations, decode_config, 16, 8),
@@ -58,6 +58,8 @@ static const struct {
 	FIELD(pinion_operations, monitor_container, 104, 8),
 	FIELD(pinion_operations, cleanup_container, 112, 8),
 	FIELD(pinion_operations, cleanup_host, 120, 8),
+	FIELD(pinion_operations, decode_document, 128, 8),
+	FIELD(pinion_operations, encode_document, 136, 8),
 	WHOLE(pinion_renamed, 8, 32),
 	FIELD(pinion_renamed, local, 0, 16),
 	FIELD(pinion_renamed, wire, 16, 16),
@@ -142,6 +144,8 @@ static pinion_error *(*post_start_process)(void *, const pinion_context *, int32
 static pinion_error *(*monitor_container)(void *, int32_t, pinion_signals *, int32_t *);
 static pinion_error *(*cleanup_container)(void *, const pinion_context *, const pinion_error *, int32_t);
 static pinion_error *(*cleanup_host)(void *, const pinion_context *);
+static pinion_error *(*decode_document)(void *, pinion_view);
+static pinion_error *(*encode_document)(void *, pinion_bytes **);
 static pinion_error *(*method)(void *, pinion_view, pinion_bytes **);
 static void (*destroy)(void *);
 static void (*sink)(void *, int32_t, const char *);
@@ -151,7 +155,7 @@ static pinion_operations typed_table(void)
 	const pinion_operations table = {
 		sizeof table,	 config,	   decode_config,    encode_config,	destroy_config,	  init_config,
 		declare,	 prepare_config,   create_container, start_process,	pre_start_process, post_start_host,
-		post_start_process, monitor_container, cleanup_container, cleanup_host,
+		post_start_process, monitor_container, cleanup_container, cleanup_host,	decode_document,  encode_document,
 	};
 
 	return table;

@@ -334,6 +334,35 @@ static void nothing_is_done(const pinion_context *context)
 	pinion_engine_free(engine);
 }
 
+/* An engine that keeps the whole document as it is: what comes out of one is what went in. */
+static void whole_documents(void)
+{
+	static const char TEXT[] = "{\"engineName\":\"whole\",\"mine\":1,\"engineConfig\":{\"a\":1},\"containerID\":\"id\"}";
+	pinion_operations table = idle_engine();
+	pinion_engine *engine = NULL;
+	pinion_common *common = NULL;
+	pinion_bytes *bytes = NULL;
+	pinion_config *config = NULL;
+
+	table.decode_document = text_decode;
+	expect(pinion_register(pinion_str("whole"), &table, NULL, NULL), PINION_MISUSE, "encode_document", "one of the two alone");
+	table.decode_document = NULL, table.encode_document = text_encode;
+	expect(pinion_register(pinion_str("whole"), &table, NULL, NULL), PINION_MISUSE, "decode_document", "the other one alone");
+	table.decode_document = text_decode;
+	put_engine("whole", &table, NULL, NULL);
+	succeeds(pinion_get(pinion_str(TEXT), &engine), "an engine that keeps the document");
+	succeeds(pinion_engine_common(engine, &common), "... its configuration");
+	succeeds(pinion_common_encode(common, &bytes), "... as a document");
+	check(has(bytes, TEXT, true), "... is what was given, byte for byte");
+	succeeds(pinion_common_container_id(common, &bytes), "... its container's id");
+	check(has(bytes, "id", true), "... is known to the core, too");
+	succeeds(pinion_config_new(pinion_str(TEXT), false, &config), "a starter configuration");
+	succeeds(pinion_engine_prepare_config(engine, config), "PrepareConfig");
+	succeeds(pinion_config_json(config, &bytes), "... what it leaves");
+	check(has(bytes, TEXT, true), "... is the engine's own document");
+	check(pinion_config_free(config) == 0 && pinion_common_free(common) == 0 && pinion_engine_free(engine) == 0, "all is freed");
+}
+
 int main(void)
 {
 	pinion_operations table = full_engine();
@@ -348,6 +377,7 @@ int main(void)
 	declarations();
 	signals_arrive(engine);
 	nothing_is_done(context);
+	whole_documents();
 	check(pinion_context_free(context) == 0 && pinion_context_free(context) == PINION_MISUSE, "a context is freed once");
 	check(pinion_engine_free(engine) == 0 && pinion_engine_free(engine) == PINION_MISUSE, "an engine is freed once");
 	return done();

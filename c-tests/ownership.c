@@ -16,7 +16,7 @@ static const struct {
 	int32_t code;
 } TABLES[] = {
 	{ "a size of 0", "least possible", 0, 0, PINION_MISUSE },
-	{ "a size one too small", "least possible", sizeof(pinion_operations) - 1, 0, PINION_MISUSE },
+	{ "a size one too small", "least possible", offsetof(pinion_operations, decode_document) - 1, 0, PINION_MISUSE },
 	{ "a size of SIZE_MAX", "newer libpinion", SIZE_MAX, 0, PINION_REFUSED },
 	{ "a newer library's size", "newer libpinion", sizeof(pinion_operations) + sizeof(void *), 0, PINION_REFUSED },
 	{ "no config", "no config", sizeof(pinion_operations), BUT(config), PINION_MISUSE },
@@ -94,6 +94,9 @@ static void registered(void)
 	pinion_engine *engine;
 	int first = 0, second = 0, third = 0, sockets[2];
 
+	table.size = offsetof(pinion_operations, decode_document);
+	succeeds(pinion_register(pinion_str("older"), &table, NULL, NULL), "a table of the first version");
+	table.size = sizeof table;
 	succeeds(pinion_register(pinion_str("owned"), &table, &first, count_up), "an engine is registered");
 	check(first == 0, "data of a registered engine stays");
 	expect(pinion_register(pinion_str("owned"), &table, &second, count_up), PINION_ALREADY_EXISTS, "owned",

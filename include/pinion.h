@@ -1004,6 +1004,17 @@ typedef struct pinion_operations {
      * stage 1 if PrepareConfig failed. Undoes what was made on the host.
      */
     pinion_error *(*cleanup_host)(void *data, const pinion_context *context);
+    /**
+     * Fills the configuration object from the whole document, valid for the call, in place of decode_config: for a program
+     * that keeps the other keys together with the object, in its own types. The document's name, id and plugins are those
+     * of pinion_common as well, but changes there do not reach it.
+     */
+    pinion_error *(*decode_document)(void *config, pinion_view document);
+    /**
+     * Stores the whole document in `document`, made by pinion_bytes_new and pinion's then, in place of encode_config. It
+     * and decode_document are there both, or neither.
+     */
+    pinion_error *(*encode_document)(void *config, pinion_bytes **document);
 } pinion_operations;
 
 /* ---- registry
@@ -1290,6 +1301,14 @@ pinion_error *pinion_methods_add_gob(pinion_methods *methods,
  * Frees a set that was not registered. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any more.
  */
 int32_t pinion_methods_free(pinion_methods *methods);
+
+/**
+ * Serves the RPC methods that are registered under an engine's name, and the built-in ones: as pinion_serve_rpc_requests,
+ * for an engine that need not be ready. Errors: PINION_NOT_FOUND where nothing has the name, and those.
+ */
+PINION_MUST_USE
+pinion_error *pinion_serve_rpc_methods(pinion_view name,
+                                       int32_t connection);
 
 /**
  * Serves the engine's RPC methods, its own before the built-in ones, on the calling thread until the client closes

@@ -30,7 +30,7 @@ pub mod common;
 pub mod contract;
 pub(crate) mod json;
 
-pub use common::{Common, Document, EngineConfig};
+pub use common::{Common, Document, EngineConfig, WholeDocument};
 
 /// What a callback returns.
 pub type CallbackResult<T = ()> = Result<T, CallbackError>;

@@ -145,13 +145,14 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     trace::step(Step::UserNamespace);
     let host_pid_namespace = namespaces::pid::enter(&plan, &mut targets)?;
     trace::step(Step::PidNamespace);
-    let (engine_name, configuration) = (decided.engine_name, decided.configuration);
+    let (engine_name, native_rpc, configuration) = (decided.engine_name, decided.native_rpc, decided.configuration);
     let mut child = match container::clone(&plan)? {
         Side::Container => {
             let cleanup = hosts.release();
             decided.process.iter_mut().for_each(Child::release);
             drop(ends);
-            return Ok(Container { plan, engine_name, configuration, ends: container_ends, targets, cleanup }.live());
+            let ends = container_ends;
+            return Ok(Container { plan, engine_name, native_rpc, configuration, ends, targets, cleanup }.live());
         }
         Side::Master(child) => child,
     };

@@ -219,6 +219,13 @@ pub fn arm_death_signal(signal: Signal) -> Result<()> {
     read_back("the parent-death signal", is, Some(signal))
 }
 
+/// Lets this process live on when its parent dies.
+pub fn disarm_death_signal() -> Result<()> {
+    rustix::process::set_parent_process_death_signal(None).tried(|| "clear the parent-death signal")?;
+    let is = rustix::process::parent_process_death_signal().tried(|| "read the parent-death signal")?;
+    read_back("the parent-death signal", is, None)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

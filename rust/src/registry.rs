@@ -209,7 +209,7 @@ impl Registry {
         let name = document.engine_name.escape_debug().to_string();
         let during = |callback: &str| format!("{callback} of engine \"{name}\"");
         let config = guard(&during("Config"), || operations.config())?.map_err(Error::callback)?;
-        let common = guard(&during("decoding the configuration"), || document.into_common(config))??;
+        let common = guard(&during("decoding the configuration"), || document.into_common(json, config))??;
         let common = Arc::new(Mutex::new(common));
         guard(&during("InitConfig"), || operations.init_config(common.clone()))?;
         Ok(Engine { operations, common })

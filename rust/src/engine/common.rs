@@ -23,10 +23,23 @@ pub trait EngineConfig: Send + Sync {
     fn decode(&self, json: &RawValue) -> Result<()>;
     /// The object as JSON.
     fn encode(&self) -> Result<Box<RawValue>>;
+    /// The whole document around the object, where the program keeps all four keys itself.
+    fn document(&self) -> Option<&dyn WholeDocument> {
+        None
+    }
     /// The object as the program knows it that registered the engine through the C interface; NULL for all others.
     fn foreign(&self) -> *mut c_void {
         std::ptr::null_mut()
     }
+}
+
+/// A document that a program keeps as a whole, for the types of its language. The core reads the four keys from what it is given
+/// and leaves the rest to this.
+pub trait WholeDocument {
+    /// Fills it, in place of [`EngineConfig::decode`].
+    fn decode(&self, document: &[u8]) -> Result<()>;
+    /// The document as it is now.
+    fn encode(&self) -> Result<Vec<u8>>;
 }
 
 /// Any serde type is an engine's configuration. Its fields match by their exact names, and what it types may be 128
@@ -121,10 +134,12 @@ impl Document {
         Ok(document)
     }
 
-    /// Types the engine's own configuration: decodes it into the very object given.
-    pub fn into_common(self, engine_config: Arc<dyn EngineConfig>) -> Result<Common> {
-        if let Some(json) = &self.engine_config {
-            engine_config.decode(json)?;
+    /// Types the engine's own configuration: decodes it, or `bytes`, the whole document, into the very object given.
+    pub fn into_common(self, bytes: &[u8], engine_config: Arc<dyn EngineConfig>) -> Result<Common> {
+        match (engine_config.document(), &self.engine_config) {
+            (Some(document), _) => document.decode(bytes)?,
+            (None, Some(json)) => engine_config.decode(json)?,
+            (None, None) => {}
         }
         let Document { engine_name, container_id, plugin, .. } = self;
         Ok(Common { engine_name, container_id, engine_config, plugin })
@@ -209,16 +224,31 @@ impl Common {
     /// Reads a document around an engine's own configuration object. Errors: those of [`Document::parse`], and
     /// what the object's `decode` returns.
     pub fn parse(bytes: &[u8], engine_config: Arc<dyn EngineConfig>) -> Result<Self> {
-        Document::parse(bytes)?.into_common(engine_config)
+        Document::parse(bytes)?.into_common(bytes, engine_config)
     }
 
     /// The document. Errors: the engine's own configuration cannot be serialised; more than 64 MiB.
     ///
     /// The engine's own code runs in here, and may look at what it shares with the core: not under a lock of that.
     pub fn encode(&self) -> Result<Vec<u8>> {
+        if let Some(document) = self.engine_config.document() {
+            let bytes = document.encode().map_err(|error| error.during("serialise the engine configuration"))?;
+            return if bytes.len() > MAX_CONFIG { Err(too_large(bytes.len())) } else { Ok(bytes) };
+        }
         let engine_config =
             self.engine_config.encode().map_err(|error| error.during("serialise the engine configuration"))?;
         encode(&self.around(&engine_config))
+    }
+
+    /// The engine's name and the document, as they go to the next process. A program that keeps the document itself may have
+    /// named another engine there.
+    pub(crate) fn hand_over(&self) -> Result<(String, Vec<u8>)> {
+        let document = self.encode()?;
+        let name = match self.engine_config.document() {
+            Some(_) => Document::parse(&document)?.engine_name,
+            None => self.engine_name.clone(),
+        };
+        Ok((name, document))
     }
 
     /// The document around an engine's own part.

@@ -16,6 +16,7 @@ use crate::lifecycle::journal::Journal;
 use crate::lifecycle::messages::{Channel, FromHostProcess, Received, ToHostProcess, channel};
 use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::Role;
+use crate::privileges;
 
 /// The exit code of either if anything fails.
 const FAILED: i32 = 1;
@@ -63,13 +64,19 @@ pub fn spawn() -> Result<Side> {
     }
 }
 
-/// One of the processes before its role.
+/// One of the processes, waiting, and then before its role.
 pub struct CleanUp {
     seat: Seat,
     configuration: Vec<u8>,
     journal: Journal,
     /// The container process's pidfd, once there is one.
     container: Option<OwnedFd>,
+}
+
+/// From here on master's death is no reason to stop, and the program's own runtime may open the signal that tells of it.
+fn outlive_master() -> Result<()> {
+    privileges::disarm_death_signal()?;
+    sys::signal::take_pending(nix::sys::signal::Signal::SIGTERM)
 }
 
 /// Why the wait of a clean-up process ended.
@@ -81,49 +88,48 @@ enum Wake {
 }
 
 impl CleanUp {
-    /// Step 3, in the new process.
+    /// Step 3, in the new process: returns when CleanupHost is to run here. A process that is not needed ends; until then it
+    /// has nothing of the program's own runtime.
     pub fn enter(seat: Seat, configuration: Vec<u8>, journal: Journal) -> Pending {
         host_process::end_unless(FAILED, host_process::enter());
-        Pending::from(CleanUp { seat, configuration, journal, container: None })
+        let mut own = CleanUp { seat, configuration, journal, container: None };
+        let needed = if own.role() == Role::CleanupSpare { own.spare_is_needed() } else { own.is_needed() };
+        if !host_process::end_unless(FAILED, needed) {
+            ending::end(0);
+        }
+        host_process::end_unless(FAILED, own.await_container().and_then(|()| outlive_master()));
+        Pending::from(own)
     }
 
-    /// Returns whether CleanupHost succeeded, if it was to be run here.
-    fn serve_first(&mut self) -> Result<bool> {
-        let wake = self.wait_for_master()?;
-        if wake == Wake::StandDown {
+    fn is_needed(&mut self) -> Result<bool> {
+        let needed = self.wait_for_master()? != Wake::StandDown;
+        if !needed {
             // A spare that is gone needs no word.
             let _ = self.seat.beside.send(&FromHostProcess::Done, &[]);
-            return Ok(true);
         }
-        let result = self.clean_up()?;
-        // The spare first: should this process be killed before it has answered master, the work is done all the same.
-        let _ = self.seat.beside.send(&FromHostProcess::Done, &[]);
-        host_process::answer(&self.seat.channel, result)
+        Ok(needed)
     }
 
-    fn serve_spare(&mut self) -> Result<bool> {
+    fn spare_is_needed(&mut self) -> Result<bool> {
         let mut master_died = false;
         loop {
             let all = [self.seat.beside.as_fd(), self.seat.channel.as_fd()];
             let ready = sys::event::wait_readable(if master_died { &all[..1] } else { &all }, None)?;
             if ready[0] {
                 match self.seat.beside.receive()? {
-                    Received::Message(..) => return Ok(true),
+                    Received::Message(..) => return Ok(false),
                     // The first one died before it was through.
-                    Received::Closed if master_died => break,
-                    Received::Closed if self.wait_for_master()? == Wake::StandDown => return Ok(true),
-                    Received::Closed => break,
+                    Received::Closed if master_died => return Ok(true),
+                    Received::Closed => return Ok(self.wait_for_master()? != Wake::StandDown),
                 }
             }
             match self.next_word()? {
-                Some(Wake::StandDown) => return Ok(true),
-                Some(Wake::Run) => break,
+                Some(Wake::StandDown) => return Ok(false),
+                Some(Wake::Run) => return Ok(true),
                 Some(Wake::MasterDied) => master_died = true,
                 None => {}
             }
         }
-        let result = self.clean_up()?;
-        host_process::answer(&self.seat.channel, result)
     }
 
     fn wait_for_master(&mut self) -> Result<Wake> {
@@ -146,16 +152,20 @@ impl CleanUp {
         }
     }
 
-    /// Waits for the container's end, which master's death brings about, and cleans up what it can no longer use.
-    fn clean_up(&self) -> Result<Result<()>> {
-        if let Some(pidfd) = &self.container {
-            sys::event::wait_readable(&[pidfd.as_fd()], None)?;
+    /// Waits for the container's end, which master's death brings about: then it can no longer use what is cleaned up.
+    fn await_container(&self) -> Result<()> {
+        match &self.container {
+            Some(pidfd) => sys::event::wait_readable(&[pidfd.as_fd()], None).map(drop),
+            None => Ok(()),
         }
+    }
+
+    fn clean_up(&self) -> Result<()> {
         let called = host_process::run(&self.configuration, Callback::CleanupHost, |engine, context| {
             engine.operations.cleanup_host(context)
         });
         let undone = self.journal.undo();
-        Ok(called.and(undone))
+        called.and(undone)
     }
 }
 
@@ -165,9 +175,13 @@ impl Work for CleanUp {
     }
 
     /// The rest of its life.
-    fn run(mut self: Box<Self>) -> ! {
-        let served = if self.role() == Role::CleanupSpare { self.serve_spare() } else { self.serve_first() };
-        let succeeded = host_process::end_unless(FAILED, served);
+    fn run(self: Box<Self>) -> ! {
+        let result = self.clean_up();
+        if self.role() == Role::CleanupHost {
+            // The spare first: should this process be killed before it has answered master, the work is done all the same.
+            let _ = self.seat.beside.send(&FromHostProcess::Done, &[]);
+        }
+        let succeeded = host_process::end_unless(FAILED, host_process::answer(&self.seat.channel, result));
         ending::end(if succeeded { 0 } else { FAILED })
     }
 }

@@ -22,6 +22,7 @@ use crate::lifecycle::rpc_server::{self, RpcServer};
 use crate::lifecycle::stage2::Stage2;
 use crate::namespaces::{self, Target};
 use crate::plan::Plan;
+use crate::rpc::builtin;
 use crate::{privileges, trace};
 
 /// Master's ends of the sockets that step 10 makes.
@@ -93,6 +94,8 @@ pub struct Container {
     pub plan: Plan,
     /// The engine's name.
     pub engine_name: String,
+    /// The methods that the RPC server serves without the program's own runtime, if it is to.
+    pub native_rpc: Option<builtin::Options>,
     /// Its configuration.
     pub configuration: Vec<u8>,
     /// Its ends of the sockets.
@@ -106,7 +109,7 @@ pub struct Container {
 impl Container {
     /// The life of the process up to its role, stage 2, and to that of the RPC server that it makes.
     pub fn live(self) -> Pending {
-        let Container { plan, engine_name, configuration, ends, targets, cleanup } = self;
+        let Container { plan, engine_name, native_rpc, configuration, ends, targets, cleanup } = self;
         let ContainerEnds { master, rpc, control } = ends;
         let known = cleanup.as_ref().map_or(Ok(()), announce);
         let entry = Entry { plan: &plan, targets: &targets, master: &master, control: &control };
@@ -119,7 +122,7 @@ impl Container {
             Ok(Some((rpc_server::Side::Child(line), connection))) => {
                 // The server says nothing on the stream, and must not hold it open.
                 drop(master);
-                return RpcServer { engine_name, connection, line, control, cleanup }.enter();
+                return RpcServer { engine_name, native: native_rpc, connection, line, control, cleanup }.enter();
             }
             Ok(Some((rpc_server::Side::Parent(server), connection))) => {
                 drop(connection);

@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::engine::Declaration;
 use crate::engine::common::MAX_CONFIG;
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::rpc::builtin;
 
 /// The most bytes of serialised settings: 1,024 descriptors, two maps of 4 kB and six paths of 4 kB fit many times.
 const MAX_SETTINGS: usize = 256 * 1024;
@@ -27,6 +28,8 @@ pub struct Decision {
     pub declaration: Declaration,
     /// The engine's name in the registry.
     pub engine_name: String,
+    /// The methods that the RPC server serves without the program's own runtime, if it is to.
+    pub native_rpc: Option<builtin::Options>,
 }
 
 /// The memory file, before it is sealed.
@@ -105,7 +108,12 @@ mod tests {
     fn what_stage_1_wrote_comes_out_and_is_sealed() {
         let handover = HandOver::new().expect("memory file");
         let settings = Settings { no_new_privs: true, kept_fds: vec![5], ..Settings::default() };
-        let decision = Decision { settings, declaration: Declaration::default(), engine_name: "x".into() };
+        let decision = Decision {
+            settings,
+            declaration: Declaration::default(),
+            engine_name: "x".into(),
+            native_rpc: Some(builtin::Options::default()),
+        };
         handover.write(&decision, b"{\"engineName\":\"x\"}").expect("write");
         let writer = handover.0.try_clone().expect("duplicate");
         let (read, configuration) = handover.seal_and_read().expect("read");
@@ -116,7 +124,7 @@ mod tests {
     #[test]
     fn every_truncation_is_an_error_and_no_panic() {
         let (settings, declaration) = (Settings::default(), Declaration::default());
-        let decision = Decision { settings, declaration, engine_name: "x".into() };
+        let decision = Decision { settings, declaration, engine_name: "x".into(), native_rpc: None };
         let settings = serde_json::to_vec(&decision).expect("decision");
         let mut bytes = (settings.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&settings);

@@ -22,27 +22,26 @@ pub struct PostStart {
 const FAILED: i32 = 255;
 
 impl PostStart {
-    /// Step 3, in the new process.
+    /// Step 3, in the new process: returns when PostStartHost is to run. A process that is not needed ends; until then it has
+    /// nothing of the program's own runtime.
     pub fn enter(channel: Own, configuration: Vec<u8>) -> Pending {
         // The mask is opened so that the parent-death signal ends it.
         let entered = host_process::enter().and_then(|()| sys::signal::unblock_all());
-        host_process::end_unless(FAILED, entered);
+        if !host_process::end_unless(FAILED, entered.and_then(|()| is_needed(&channel))) {
+            ending::end(0);
+        }
         Pending::from(PostStart { configuration, channel })
     }
+}
 
-    /// Returns whether the callback succeeded.
-    fn serve(&self) -> Result<bool> {
-        loop {
-            match self.channel.receive()? {
-                Received::Message(ToHostProcess::Run, _) => break,
-                Received::Message(ToHostProcess::Container, _) => {}
-                Received::Message(ToHostProcess::StandDown, _) | Received::Closed => return Ok(true),
-            }
+/// Waits for master's word.
+fn is_needed(channel: &Own) -> Result<bool> {
+    loop {
+        match channel.receive()? {
+            Received::Message(ToHostProcess::Run, _) => return Ok(true),
+            Received::Message(ToHostProcess::Container, _) => {}
+            Received::Message(ToHostProcess::StandDown, _) | Received::Closed => return Ok(false),
         }
-        let result = host_process::run(&self.configuration, Callback::PostStartHost, |engine, context| {
-            engine.operations.post_start_host(context)
-        });
-        host_process::answer(&self.channel, result)
     }
 }
 
@@ -53,7 +52,10 @@ impl Work for PostStart {
 
     /// The rest of its life.
     fn run(self: Box<Self>) -> ! {
-        let succeeded = host_process::end_unless(FAILED, self.serve());
+        let result = host_process::run(&self.configuration, Callback::PostStartHost, |engine, context| {
+            engine.operations.post_start_host(context)
+        });
+        let succeeded = host_process::end_unless(FAILED, host_process::answer(&self.channel, result));
         ending::end(if succeeded { 0 } else { FAILED })
     }
 }

@@ -20,8 +20,9 @@ use crate::lifecycle::ending::{end, fail};
 use crate::lifecycle::messages::{Channel, FromContainer, FromServer, Received, ToContainer, channel};
 use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
-use crate::rpc::builtin::Product;
+use crate::rpc::builtin::{self, Product};
 use crate::rpc::server::{Call, Observer};
+use crate::rpc::service::{MethodSet, Service};
 use crate::{privileges, registry, rpc, trace};
 
 /// The two ends of what the server says to its parent.
@@ -99,6 +100,8 @@ fn ended(how: &str) -> Error {
 pub struct RpcServer {
     /// Whose methods it serves.
     pub engine_name: String,
+    /// The built-in methods, where they are all that is served: then the program's own runtime is not needed.
+    pub native: Option<builtin::Options>,
     /// Its end of the RPC connection.
     pub connection: UnixStream,
     /// Its end of the line to the container process.
@@ -111,24 +114,25 @@ pub struct RpcServer {
 
 impl RpcServer {
     /// Step 15, in the new process.
-    pub fn enter(self) -> Pending {
+    pub fn enter(mut self) -> Pending {
         // Should the container process have died before this was armed, then because master did, and the connection ends.
         if let Err(error) = privileges::arm_death_signal(Signal::KILL) {
             fail(&self.control, &error.during("serve RPC requests"));
         }
         trace::step(Step::RpcServer);
-        Pending::from(self)
+        match self.native.take() {
+            Some(options) => {
+                let service = builtin::methods(&options)
+                    .map(|methods| Service::new(&self.engine_name, MethodSet::new(), methods));
+                self.serve(service, options.product)
+            }
+            None => Pending::from(self),
+        }
     }
-}
 
-impl Work for RpcServer {
-    fn role(&self) -> Role {
-        Role::RpcServer
-    }
-
-    /// The rest of its life.
-    fn run(self: Box<Self>) -> ! {
-        match serve(&self.engine_name, self.connection) {
+    /// Serves, tells the container process and ends.
+    fn serve(self, service: Result<Service>, product: &'static Product) -> ! {
+        match service.and_then(|service| serve(&service, product, self.connection)) {
             Ok(()) => {
                 // A container process that is gone does not ask any more.
                 let _ = self.line.send(&FromServer::Served, &[]);
@@ -139,11 +143,23 @@ impl Work for RpcServer {
     }
 }
 
-fn serve(engine_name: &str, connection: UnixStream) -> Result<()> {
-    let service = registry::service(engine_name)?;
-    let mut recorder = Recorder(registry::builtin_methods(engine_name).product);
+impl Work for RpcServer {
+    fn role(&self) -> Role {
+        Role::RpcServer
+    }
+
+    /// The rest of its life.
+    fn run(self: Box<Self>) -> ! {
+        let service = registry::service(&self.engine_name);
+        let product = registry::builtin_methods(&self.engine_name).product;
+        (*self).serve(service, product)
+    }
+}
+
+fn serve(service: &Service, product: &'static Product, connection: UnixStream) -> Result<()> {
+    let mut recorder = Recorder(product);
     let observer: Option<&mut dyn Observer> = if trace::is_on() { Some(&mut recorder) } else { None };
-    rpc::server::serve_observed(connection, &service, &Limits::default(), observer)
+    rpc::server::serve_observed(connection, service, &Limits::default(), observer)
 }
 
 /// Writes each call into the record.

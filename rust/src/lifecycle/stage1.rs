@@ -25,6 +25,7 @@ use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::{Start, Stop, ending};
 use crate::plan::Plan;
+use crate::rpc::builtin;
 use crate::{log, privileges, registry, trace};
 
 /// What stage 1 decided, as the starter made it out from the sealed hand-over.
@@ -35,6 +36,8 @@ pub struct Decided {
     pub settings: Settings,
     /// The engine's name in the registry.
     pub engine_name: String,
+    /// The methods that the RPC server serves without the program's own runtime, if it is to.
+    pub native_rpc: Option<builtin::Options>,
     /// The engine configuration as PrepareConfig left it: what master, RPC server and stage 2 see.
     pub configuration: Vec<u8>,
     /// The descriptors that came along, with the numbers that they had there.
@@ -93,14 +96,14 @@ fn decide(
         }
     }
     let (decision, configuration) = handover.seal_and_read()?;
-    let Decision { settings, declaration, engine_name } = decision;
+    let Decision { settings, declaration, engine_name, native_rpc } = decision;
     let plan = Plan::make(&settings, &start.facts, &declaration)?;
     let mut process = Some(child);
     if !descriptors.is_empty() {
         // Its pidfd may have one of the numbers that are to be taken.
         end(&mut process)?;
     }
-    Ok(Decided { plan, settings, engine_name, configuration, descriptors, process })
+    Ok(Decided { plan, settings, engine_name, native_rpc, configuration, descriptors, process })
 }
 
 /// Its end, unless that has been awaited. By its last word it has decided and is about to exit: what comes next need not wait.
@@ -198,8 +201,11 @@ impl Stage1 {
         let declaration = engine.operations.declaration().map_err(Error::callback)?;
         Plan::make(&settings, &self.start.facts, &declaration)?;
         let common = lock(&engine.common).clone();
-        let configuration = common.encode()?;
-        Ok((Decision { settings, declaration, engine_name: common.engine_name.clone() }, configuration))
+        let (engine_name, configuration) = common.hand_over()?;
+        // Methods of the engine's own need the program.
+        let native = settings.native_rpc && registry::rpc_methods(&engine_name).is_none();
+        let native_rpc = native.then(|| registry::builtin_methods(&engine_name));
+        Ok((Decision { settings, declaration, engine_name, native_rpc }, configuration))
     }
 
     fn clean_up(&self, engine: &Engine) {

@@ -24,7 +24,7 @@ pub enum Want {
 }
 
 /// Who resolves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Resolver {
     /// openat2(2), and the walker where that is missing.
     Kernel,

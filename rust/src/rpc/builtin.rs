@@ -3,8 +3,8 @@
 //! privileges in the container's namespaces. Another product's methods are another table, with one file for each.
 
 use rustix::thread::CapabilitySet;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::service::MethodSet;
 use crate::error::{CallbackError, Error, Result};
@@ -36,6 +36,20 @@ pub struct Product {
     pub methods: &'static [&'static Builtin],
     /// The wire form of its Mount's reply.
     pub mount_reply: MountReply,
+}
+
+impl PartialEq for Product {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Product {}
+
+impl std::fmt::Debug for Product {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 impl Product {
@@ -99,9 +113,10 @@ pub static APPTAINER: Product = Product {
 pub static PRODUCTS: &[&Product] = &[&SINGULARITYCE, &APPTAINER];
 
 /// Which methods are served, and how.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// Whose methods.
+    #[serde(with = "by_name")]
     pub product: &'static Product,
     /// The wire form of Mount's reply.
     pub mount_reply: MountReply,
@@ -122,6 +137,24 @@ impl Default for Options {
     /// For clients of SingularityCE.
     fn default() -> Self {
         Options::of(&SINGULARITYCE)
+    }
+}
+
+/// A product as its name.
+mod by_name {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{PRODUCTS, Product};
+
+    pub fn serialize<S: Serializer>(product: &Product, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(product.name)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static Product, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let product = PRODUCTS.iter().find(|product| product.name == name);
+        product.copied().ok_or_else(|| D::Error::custom(format!("product {name:?} is unknown")))
     }
 }
 

@@ -19,7 +19,7 @@ use super::operations::{
 use super::view::{adopt_bytes, pinion_view};
 use crate::engine::{
     CallbackResult, Context, Declaration, EngineConfig, MasterConnection, Monitor, Operations, Pid, SharedCommon,
-    Signals, StarterConfig, WaitStatus, lock,
+    Signals, StarterConfig, WaitStatus, WholeDocument, lock,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -61,8 +61,28 @@ impl EngineConfig for Config {
         RawValue::from_string(text).map_err(|error| Error::invalid(format!("encode_config returned no JSON: {error}")))
     }
 
+    fn document(&self) -> Option<&dyn WholeDocument> {
+        self.table.operations.decode_document.is_some().then_some(self)
+    }
+
     fn foreign(&self) -> *mut c_void {
         self.object.data()
+    }
+}
+
+impl WholeDocument for Config {
+    fn decode(&self, document: &[u8]) -> Result<()> {
+        let decode = mandatory!(self.table, decode_document)?;
+        // SAFETY: as in EngineConfig::decode.
+        called(unsafe { decode(self.object.data(), pinion_view::of(document)) }, "decode_document")
+    }
+
+    fn encode(&self) -> Result<Vec<u8>> {
+        let encode = mandatory!(self.table, encode_document)?;
+        let mut document = std::ptr::null_mut();
+        // SAFETY: as in EngineConfig::encode.
+        let returned = called(unsafe { encode(self.object.data(), &raw mut document) }, "encode_document");
+        adopt_bytes(document, "encode_document", returned)
     }
 }
 

@@ -123,6 +123,17 @@ pub unsafe extern "C" fn pinion_methods_free(methods: *mut pinion_methods) -> i3
     free(methods, |methods| handle::take(methods).map(drop))
 }
 
+/// Serves the RPC methods that are registered under an engine's name, and the built-in ones: as pinion_serve_rpc_requests,
+/// for an engine that need not be ready. Errors: PINION_NOT_FOUND where nothing has the name, and those.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_serve_rpc_methods(name: pinion_view, connection: i32) -> *mut pinion_error {
+    guard(|| {
+        let name = name.text("the engine's name")?;
+        registry::serve_rpc(name, UnixStream::from(duplicate(connection, "serve RPC requests")?))
+    })
+}
+
 /// Serves the engine's RPC methods, its own before the built-in ones, on the calling thread until the client closes
 /// the connection. `connection` is a Unix stream socket, which stays the caller's. Errors: PINION_PROTOCOL where a
 /// request's header cannot be decoded; PINION_SYSTEM.

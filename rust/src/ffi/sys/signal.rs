@@ -99,6 +99,23 @@ pub fn block(set: u64) {
     };
 }
 
+/// Takes back a signal that is blocked and pending for the process, so that whoever opens it does not get it.
+pub fn take_pending(signal: Signal) -> Result<()> {
+    let mut set = SigSet::empty();
+    set.add(signal);
+    let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    loop {
+        // SAFETY: the set and the limit are valid for the call; what the signal brought is not asked for.
+        let taken = unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &raw const none) };
+        match Errno::last() {
+            _ if taken >= 0 => return Ok(()),
+            Errno::EAGAIN => return Ok(()),
+            Errno::EINTR => {}
+            errno => return Err(Error::system(format!("take {signal} back"), errno as i32)),
+        }
+    }
+}
+
 /// Lets a signal be ignored, or gives it its default disposition back.
 pub fn ignore(signal: i32, ignored: bool) {
     // SAFETY: neither is a function of ours.

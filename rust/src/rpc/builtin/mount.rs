@@ -61,7 +61,7 @@ impl MountErrorReply {
 }
 
 /// The wire form of Mount's reply; products differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum MountReply {
     /// A [`MountErrorReply`].
     Struct,
