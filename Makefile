@@ -12,6 +12,10 @@ SHARED = -C link-arg=-Wl,-soname,libpinion.so.0 -l static:-bundle=gcc_eh
 C = target/c
 C_TESTS = $(patsubst c-tests/%.c,$(C)/tests/%,$(shell grep -l 'return done();' c-tests/*.c))
 TESTS = $(CARGO) test --features _fault
+# Go knows a build by the words of its commands, and would take a header or an archive that has changed for the one before.
+digest = $(shell sha256sum $(1) 2>/dev/null | cut -c1-16)
+GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C)/pkgconfig CGO_CFLAGS='-g -O2 -DPINION_HEADER_OF=0x$(call digest,include/pinion.h)' go
+GO_LINK = -ldflags=-X=main.archiveOf=$(call digest,$(C)/libpinion.a)
 
 .DEFAULT_GOAL := help
 .PHONY: probe help setup build lib header completions install uninstall run test test-rust test-go test-c test-c-library test-install \
@@ -90,9 +94,12 @@ check-linkers: lib test-c-library ## the library linked by every linker, in ever
 sanitize: test-c-library ## the tests of the C interface under AddressSanitizer, UndefinedBehaviorSanitizer and valgrind
 	@c-tests/sanitize.sh $(C) $(notdir $(C_TESTS))
 
-test-go: ## unmodified Go programs against the core
+test-go: test-c-library ## the Go bindings, and unmodified Go programs against the core
 	@$(CARGO) build --quiet
-	cd go && PINION=$(CURDIR)/target/debug/pinion go test -count=1 ./...
+	@cd go && unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
+	cd go && CGO_ENABLED=0 go build ./engine/... ./launch/
+	$(GO) vet ./...
+	$(GO) test -count=1 $(GO_LINK) ./...
 
 test-rpc-race: ## 100,000 calls of Mkdir and Mount for each resolver, while attackers exchange what lies in the root
 	PINION_RACE_CALLS=100000 $(TESTS) --test rpc_race -- --nocapture --test-threads 1

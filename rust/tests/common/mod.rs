@@ -62,10 +62,12 @@ impl Starter {
     }
 
     /// The same under a name by which the Rust one chooses how it begins its life (rust/examples/starter/begin.rs), or, as
-    /// [`C`](Self::C), in C.
+    /// [`C`](Self::C) or [`GO`](Self::GO), in another language.
     pub fn begins(name: &str) -> Self {
-        if name == Self::C {
-            return Self::copy(&c_probe(), name);
+        match name {
+            Self::C => return Self::copy(&c_probe(), name),
+            Self::GO => return Self::copy(&go_probe(), name),
+            _ => {}
         }
         let named = std::env::var_os("PINION_TEST_STARTER").map(PathBuf::from);
         Self::copy(&named.unwrap_or_else(|| built().join("examples/starter")), name)
@@ -74,12 +76,15 @@ impl Starter {
     /// The name of the one in C.
     const C: &'static str = "probe";
 
+    /// The name of the one in Go.
+    pub const GO: &'static str = "probe-go";
+
     /// The names of those that must behave alike: registering before the steps, after them, running the role in a second thread,
-    /// and the one in C. A starter that is named has its own way only.
+    /// and those in C and Go. A starter that is named has its own way only.
     pub fn ways() -> &'static [&'static str] {
         match std::env::var_os("PINION_TEST_STARTER") {
             Some(_) => &["starter"],
-            None => &["starter", "starter-late", "starter-thread", Self::C],
+            None => &["starter", "starter-late", "starter-thread", Self::C, Self::GO],
         }
     }
 
@@ -190,6 +195,39 @@ fn c_probe() -> PathBuf {
         program
     };
     COMPILED.get_or_init(compile).clone()
+}
+
+/// go/cmd/probe-starter, with the archive.
+fn go_probe() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let fresh = tempfile::Builder::new().tempdir_in(built()).expect("folder").keep();
+        let (program, archive) = (built().join("probe-go"), c_archive());
+        let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let pc = format!(
+            "Name: pinion\nDescription: for this test\nVersion: 0\nCflags: -I{}\nLibs: {} {}\n",
+            tree.join("include").display(),
+            archive.display(),
+            C_LIBRARIES.join(" ")
+        );
+        std::fs::write(fresh.join("pinion.pc"), pc).expect("file");
+        // Go knows a build by the words of its commands, and would take a header or an archive that has changed for the one before.
+        let changed = |path: &Path| {
+            let time = path.metadata().and_then(|file| file.modified()).expect("a file with a time");
+            time.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos()
+        };
+        let header = changed(&tree.join("include/pinion.h"));
+        let mut go = Command::new("go");
+        go.env("PKG_CONFIG_PATH", &fresh).env("CGO_CFLAGS", format!("-g -O2 -DPINION_HEADER_OF={header}"));
+        go.arg("build").arg(format!("-ldflags=-X=main.archiveOf={}", changed(&archive)));
+        go.arg("-o").arg(fresh.join("probe-go")).arg("./cmd/probe-starter");
+        assert!(go.current_dir(tree.join("go")).status().expect("go").success(), "go/cmd/probe-starter was not built");
+        // Another test may be about to do the same.
+        std::fs::rename(fresh.join("probe-go"), &program).expect("rename");
+        std::fs::remove_dir_all(fresh).expect("removed");
+        program
+    };
+    BUILT.get_or_init(build).clone()
 }
 
 /// What Rust's standard library needs of the system.

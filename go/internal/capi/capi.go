@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+
+// Package capi is the core's C interface in Go's types: the only package beside boot that knows C. Handles of the core stay in
+// here; what other packages get are interfaces of package hook.
+package capi
+
+/*
+#cgo CFLAGS: -std=gnu99
+#include <stdlib.h>
+#include "vtable.h"
+*/
+import "C"
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/cgo"
+	"strings"
+	"unsafe"
+)
+
+// The levels of messages that are used here.
+const (
+	levelError   = -3
+	levelWarning = -2
+	levelDebug   = 5
+)
+
+// exitFailure is the exit code of the runtime's own failures.
+const exitFailure = 255
+
+// CheckABI refuses a library that is another one than the header.
+func CheckABI() error {
+	if is := uint32(C.pinion_abi_version()); is != C.PINION_ABI_VERSION {
+		return fmt.Errorf("use libpinion: its interface has version %d, and this program was built for version %d: "+
+			"build the program again with the header that belongs to the library", is, C.PINION_ABI_VERSION)
+	}
+	return nil
+}
+
+// Version returns the library's version.
+func Version() string {
+	return C.GoString(C.pinion_version())
+}
+
+// view lends a Go string for one call.
+func view(text string) C.pinion_view {
+	return C.pinion_view{data: (*C.uint8_t)(unsafe.StringData(text)), length: C.size_t(len(text))}
+}
+
+// viewOf lends Go bytes for one call.
+func viewOf(bytes []byte) C.pinion_view {
+	return C.pinion_view{data: (*C.uint8_t)(unsafe.SliceData(bytes)), length: C.size_t(len(bytes))}
+}
+
+// lent is what the core lends for one call.
+func lent(view C.pinion_view) []byte {
+	return unsafe.Slice((*byte)(view.data), int(view.length))
+}
+
+// taken copies bytes of the core's and frees them.
+func taken(bytes *C.pinion_bytes) []byte {
+	defer C.pinion_bytes_free(bytes)
+	return append([]byte(nil), lent(C.pinion_bytes_view(bytes))...)
+}
+
+// give makes bytes for the core.
+func give(bytes []byte, into **C.pinion_bytes) error {
+	return lift(C.pinion_bytes_new(viewOf(bytes), into))
+}
+
+//export pinionGoDrop
+func pinionGoDrop(handle C.uintptr_t) {
+	cgo.Handle(handle).Delete()
+}
+
+// Log says something as the core does: at a level from -3 (error) to 5 (debug), in one line.
+func Log(level int, text string) {
+	C.pinion_log(C.int32_t(level), view(strings.ToValidUTF8(text, "\uFFFD")))
+}
+
+// sink gets the core's messages.
+var sink func(level int, text string)
+
+// SetSink lets messages of the core go to a function in place of the standard error stream. Any thread calls it at any moment.
+func SetSink(to func(level int, text string)) error {
+	sink = to
+	return lift(C.pinion_go_set_sink())
+}
+
+//export pinionGoSay
+func pinionGoSay(level C.int32_t, text *C.char) {
+	sink(int(level), C.GoString(text))
+}
+
+// SetDescribe chooses how an engine's error is told to people.
+func SetDescribe(to func(error) string) {
+	describe = to
+}
+
+// RecordIsOn says whether a record of the life is kept.
+func RecordIsOn() bool {
+	return bool(C.pinion_record_is_on())
+}
+
+// RecordEvent adds an event to the record, if one is kept: keys is what encoding/json makes an object of, or nil.
+func RecordEvent(name string, keys any) error {
+	text := []byte{}
+	if keys != nil {
+		var err error
+		if text, err = json.Marshal(keys); err != nil {
+			return fmt.Errorf("record %q: %w", name, err)
+		}
+	}
+	return lift(C.pinion_record_event(view(name), viewOf(text)))
+}
+
+// Credentials are ids and capability sets of a thread: real, effective, saved; bit 0 is CAP_CHOWN.
+type Credentials struct {
+	UID, GID                          [3]uint32
+	Effective, Permitted, Inheritable uint64
+}
+
+// ReadCredentials reads what the kernel says of the calling thread.
+func ReadCredentials() (Credentials, error) {
+	var raw C.pinion_credentials
+	raw.size = C.size_t(unsafe.Sizeof(raw))
+	if err := lift(C.pinion_credentials_read(&raw)); err != nil {
+		return Credentials{}, err
+	}
+	made := Credentials{
+		Effective:   uint64(raw.effective),
+		Permitted:   uint64(raw.permitted),
+		Inheritable: uint64(raw.inheritable),
+	}
+	for i := range 3 {
+		made.UID[i], made.GID[i] = uint32(raw.uid[i]), uint32(raw.gid[i])
+	}
+	return made, nil
+}
+
+// ObjectCount is how many objects of the core this process holds, for tests of leaks.
+func ObjectCount() int {
+	return int(C.pinion_object_count())
+}
+
+// Role is what this process does in a lifecycle.
+type Role int
+
+// The roles.
+const (
+	RoleNone          Role = C.PINION_ROLE_NONE
+	RolePostStartHost Role = C.PINION_ROLE_POST_START_HOST
+	RoleCleanupHost   Role = C.PINION_ROLE_CLEANUP_HOST
+	RoleCleanupSpare  Role = C.PINION_ROLE_CLEANUP_SPARE
+	RoleStage1        Role = C.PINION_ROLE_STAGE1
+	RoleMaster        Role = C.PINION_ROLE_MASTER
+	RoleRPCServer     Role = C.PINION_ROLE_RPC_SERVER
+	RoleStage2        Role = C.PINION_ROLE_STAGE2
+)
+
+// CurrentRole returns the role of this process.
+func CurrentRole() Role {
+	return Role(C.pinion_lifecycle_role())
+}
+
+// RunRole runs the role and ends the process. It returns only with an error: there is no role.
+func RunRole() error {
+	err := lift(C.pinion_lifecycle_run_role())
+	if err == nil {
+		err = errors.New("run the role of this process: it came back")
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+
+package capi
+
+/*
+#include "vtable.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"net"
+	"runtime/cgo"
+	"strings"
+
+	"github.com/pinion-runtime/pinion/go/internal/hook"
+	"github.com/pinion-runtime/pinion/go/internal/reflectrpc"
+)
+
+// Core is the registry and the RPC server of the core, for package core alone.
+type Core struct{}
+
+// Register makes an engine known to the core, in place of one of the same name.
+func (Core) Register(name string, engine hook.Engine, gone func()) error {
+	own := cgo.NewHandle(&registration{name: name, engine: engine, gone: gone})
+	return lift(C.pinion_go_replace(view(name), C.uintptr_t(own), C.bool(engine.HasPreStartProcess())))
+}
+
+// RegisterMethods makes the methods of receiver known that net/rpc would serve, in place of others.
+func (Core) RegisterMethods(name string, receiver any) error {
+	service, unfit := reflectrpc.New(receiver)
+	for _, text := range unfit {
+		Log(levelDebug, fmt.Sprintf("RPC methods of %q: %s", name, text))
+	}
+	var set *C.pinion_methods
+	if err := lift(C.pinion_methods_new(&set)); err != nil {
+		return err
+	}
+	for _, method := range service.Methods() {
+		handle := cgo.NewHandle(method)
+		if err := lift(C.pinion_go_add_method(set, view(method.Name()), C.uintptr_t(handle))); err != nil {
+			C.pinion_methods_free(set)
+			return err
+		}
+	}
+	return lift(C.pinion_replace_rpc_methods(view(name), set))
+}
+
+//export pinionGoAnswer
+func pinionGoAnswer(handle C.uintptr_t, argument C.pinion_view, reply **C.pinion_bytes) *C.pinion_error {
+	method := cgo.Handle(handle).Value().(*reflectrpc.Method)
+	return guarded(method.Name(), func() error {
+		bytes, err := method.Call(lent(argument))
+		if err != nil {
+			return err
+		}
+		return give(bytes, reply)
+	})
+}
+
+// Names lists the engines of every language, sorted.
+func (Core) Names() []string {
+	var bytes *C.pinion_bytes
+	if err := lift(C.pinion_names(&bytes)); err != nil {
+		return nil
+	}
+	names := strings.Split(string(taken(bytes)), "\x00")
+	return names[:len(names)-1]
+}
+
+// Get makes an engine of another language ready.
+func (Core) Get(document []byte) (hook.Found, error) {
+	raw, err := get(document)
+	if err != nil {
+		return nil, err
+	}
+	return newFound(raw), nil
+}
+
+func get(document []byte) (*C.pinion_engine, error) {
+	var raw *C.pinion_engine
+	err := lift(C.pinion_get(viewOf(document), &raw))
+	return raw, err
+}
+
+// Serve serves an engine's methods, its own before the built-in ones, until the peer closes the connection.
+func (Core) Serve(name string, connection net.Conn) error {
+	return serve(name, connection)
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+
+package capi
+
+/*
+#include <stdlib.h>
+#include <unistd.h>
+#include "vtable.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"runtime/cgo"
+	"runtime/debug"
+	"strings"
+	"syscall"
+)
+
+// Error is an error of the core, or one that went through it.
+type Error struct {
+	// Code is one of the codes of the C interface, PINION_CALLBACK for example.
+	Code int
+	// Errno is that of the system call which failed, 0 if none did.
+	Errno syscall.Errno
+	text  string
+	help  string
+	cause error
+}
+
+// Error returns the error in one line, from outer to inner.
+func (e *Error) Error() string { return e.text }
+
+// Help says what helps, if that is known.
+func (e *Error) Help() string { return e.help }
+
+// Unwrap returns the Go error that a callback returned, or else the errno.
+func (e *Error) Unwrap() error {
+	if e.cause == nil && e.Errno != 0 {
+		return e.Errno
+	}
+	return e.cause
+}
+
+// describe makes the text of an engine's error; a host may have its own.
+var describe = error.Error
+
+// lower hands a Go error to the core, which keeps it.
+func lower(err error) *C.pinion_error {
+	if err == nil {
+		return nil
+	}
+	code, errno := C.int32_t(C.PINION_CALLBACK), syscall.Errno(0)
+	var own *Error
+	if errors.As(err, &own) {
+		code = C.int32_t(own.Code)
+	}
+	errors.As(err, &errno)
+	return made(code, errno, describe(err), err)
+}
+
+func made(code C.int32_t, errno syscall.Errno, text string, err error) *C.pinion_error {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if text == "" {
+		text = "an error without a text"
+	}
+	return C.pinion_go_error(code, C.int32_t(errno), view(text), C.uintptr_t(cgo.NewHandle(err)))
+}
+
+// lift takes an error of the core's over.
+func lift(raw *C.pinion_error) error {
+	err := look(raw)
+	C.pinion_error_free(raw)
+	return err
+}
+
+// look makes a Go error of one that stays the core's.
+func look(raw *C.pinion_error) error {
+	if raw == nil {
+		return nil
+	}
+	err := &Error{
+		Code:  int(C.pinion_error_code(raw)),
+		Errno: syscall.Errno(C.pinion_error_errno(raw)),
+		text:  C.GoString(C.pinion_error_text(raw)),
+	}
+	if help := C.pinion_error_help(raw); help != nil {
+		err.help = C.GoString(help)
+	}
+	if handle := C.pinion_go_error_data(raw); handle != 0 {
+		err.cause, _ = cgo.Handle(handle).Value().(error)
+		if err.cause != nil && describe(err.cause) == err.text {
+			return err.cause
+		}
+	}
+	return err
+}
+
+// guarded calls a callback and makes its error, or its panic, an error of the core.
+func guarded(name string, body func() error) (raw *C.pinion_error) {
+	returned, process := false, syscall.Getpid()
+	defer func() {
+		if syscall.Getpid() != process {
+			// It would wait for ever for Go's other threads, which it does not have.
+			Log(levelError, name+" returned in a process that it has forked as well\nhelp: such a child executes a program or calls _exit")
+			C._exit(exitFailure)
+		}
+		if returned {
+			return
+		}
+		if panicked := recover(); panicked != nil {
+			Log(levelDebug, fmt.Sprintf("%s panicked: %v\n%s", name, panicked, debug.Stack()))
+			err, _ := panicked.(error)
+			if err == nil {
+				err = fmt.Errorf("%v", panicked)
+			}
+			raw = made(C.PINION_PANIC, 0, fmt.Sprintf("%s panicked: %v", name, panicked), err)
+			return
+		}
+		// runtime.Goexit: the goroutine is the core's, which waits for it on this thread, and cannot be ended alone.
+		Log(levelError, name+" called runtime.Goexit, which ends the process: a callback returns")
+		C.exit(exitFailure)
+	}()
+	err := body()
+	returned = true
+	return lower(err)
+}

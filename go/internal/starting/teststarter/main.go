@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+
+// Command teststarter is a starter whose engine tells what package starter's tests look at: its configuration says what each callback
+// does, and standard error what it saw.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/pinion-runtime/pinion/go/engine"
+	"github.com/pinion-runtime/pinion/go/engine/config"
+	"github.com/pinion-runtime/pinion/go/starter"
+)
+
+// settings is the engine's configuration.
+type settings struct {
+	// Args is the program that the container executes.
+	Args []string
+	// Native is for SetNativeRPC.
+	Native bool
+	// Create and Start are what those two callbacks do.
+	Create, Start string
+}
+
+var errMine = errors.New("an error of the engine's own")
+
+type testEngine struct{ settings }
+
+func (e *testEngine) Config() config.EngineConfig { return &e.settings }
+
+func (e *testEngine) InitConfig(*config.Common) {}
+
+func (e *testEngine) PrepareConfig(c *starter.Config) error {
+	c.SetNativeRPC(e.Native)
+	c.SetNsFlags(syscall.CLONE_NEWPID | syscall.CLONE_NEWNS)
+	return nil
+}
+
+func (e *testEngine) CreateContainer(ctx context.Context, pid int, rpc net.Conn) error {
+	switch e.Create {
+	case "threads":
+		fmt.Fprintf(os.Stderr, "threads of the RPC server: %d\n", threadsOfRPCServer(pid))
+	case "error":
+		return fmt.Errorf("create: %w", errMine)
+	case "goexit":
+		runtime.Goexit()
+	case "cancel":
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		fmt.Fprintln(os.Stderr, "CreateContainer:", ctx.Err())
+	case "main thread":
+		done := make(chan int)
+		work <- func() { done <- syscall.Gettid() }
+		fmt.Fprintf(os.Stderr, "work ran on the main thread: %v\n", <-done == os.Getpid())
+	}
+	return nil
+}
+
+// threadsOfRPCServer counts the threads of the container process's first child.
+func threadsOfRPCServer(container int) int {
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", container, container))
+	if err != nil {
+		return -1
+	}
+	threads, err := os.ReadDir("/proc/" + strings.Fields(string(children))[0] + "/task")
+	if err != nil {
+		return -1
+	}
+	return len(threads)
+}
+
+func (e *testEngine) StartProcess(master net.Conn) error {
+	if e.Start == "goexit" {
+		runtime.Goexit()
+	}
+	if e.Start == "shim" {
+		if err := master.Close(); err != nil {
+			return err
+		}
+		return starter.Ended(syscall.SIGUSR1)
+	}
+	fmt.Fprintf(os.Stderr, "StartProcess on the main thread: %v\n", syscall.Gettid() == syscall.Getpid())
+	return syscall.Exec(e.Args[0], e.Args, nil)
+}
+
+func (e *testEngine) PostStartProcess(context.Context, int) error { return nil }
+
+func (e *testEngine) MonitorContainer(pid int, signals chan os.Signal) (status syscall.WaitStatus, err error) {
+	for next := range signals {
+		if next != syscall.SIGCHLD {
+			fmt.Fprintln(os.Stderr, "signal:", next)
+			if err := syscall.Kill(pid, next.(syscall.Signal)); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		reaped, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
+		if err != nil || reaped == pid {
+			return status, err
+		}
+	}
+	return 0, nil
+}
+
+func (e *testEngine) CleanupContainer(_ context.Context, fatal error, status syscall.WaitStatus) error {
+	fmt.Fprintf(os.Stderr, "cleanup: fatal %v, mine %v, status %#x\n", fatal, errors.Is(fatal, errMine), int(status))
+	return nil
+}
+
+func (e *testEngine) PostStartHost(context.Context) error { return nil }
+func (e *testEngine) CleanupHost(context.Context) error   { return nil }
+
+var work = make(chan func())
+
+func init() {
+	engine.RegisterOperations("test", new(testEngine))
+}
+
+func main() {
+	var host starter.Host
+	switch os.Args[0] {
+	case "explain":
+		host.Explain = func(err error) string { return "explained: " + strconv.Quote(err.Error()) }
+	case "log":
+		host.Log = func(level int, text string) { fmt.Fprintf(os.Stderr, "log %d: %s\n", level, text) }
+	case "main thread":
+		host.MainThread = work
+	}
+	starter.Main(host)
+}
