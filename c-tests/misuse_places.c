@@ -115,6 +115,7 @@ static pinion_methods *set(void)
 	V(pinion_launch_exec, code_of(pinion_launch_exec(word(), word(), launch(view, pinion_str(""), pinion_str(""))))) \
 	V(pinion_launch_exec, code_of(pinion_launch_exec(word(), word(), launch(word(), view, pinion_str("")))))        \
 	V(pinion_launch_exec, code_of(pinion_launch_exec(word(), word(), launch(word(), pinion_str(""), view))))        \
+	V(pinion_serve_rpc_methods, code_of(pinion_serve_rpc_methods(view, -1)))                                         \
 	V(pinion_launch_run, code_of(pinion_launch_run(view, word(), good_launch(), &some_number)))                     \
 	V(pinion_launch_run, code_of(pinion_launch_run(word(), view, good_launch(), &some_number)))                     \
 	V(pinion_lifecycle_start, code_of(pinion_lifecycle_start(host_with(view))))                                     \

@@ -73,7 +73,7 @@ static pinion_error *kill_first(const char *callback)
 static pinion_error *change_directory(const char *callback)
 {
 	(void)callback;
-	return chdir("/") == 0 ? NULL : failed("change to /");
+	return chdir("/proc") == 0 ? NULL : failed("change to /proc");
 }
 
 static pinion_error *change_umask(const char *callback)

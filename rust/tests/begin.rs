@@ -14,7 +14,7 @@ fn launch(starter: &Starter) -> Launch<'_> {
             "create": ["user", "pid", "mount"],
             "uid_map": [[0, common::own_user(), 1]],
             "gid_map": [[0, common::own_group(), 1]],
-            "exec": ["/bin/sh", "-c", "echo ran"],
+            "exec": ["/bin/sh", "-c", "$WAIT; echo ran"],
         }),
     );
     launch.post_start_host = true;
@@ -37,12 +37,11 @@ fn before_its_role_a_process_has_what_it_is_to_have() {
     let starter = Starter::begins("starter-late");
     let run = launch(&starter).run();
     assert_eq!((run.exit, run.stdout.as_str()), (0, "ran\n"), "{run}");
-    // User id, whether there are capabilities, parent-death signal, whether signals are blocked.
+    // Those that are needed. User id, whether there are capabilities, parent-death signal, whether signals are blocked.
     let user = common::own_user();
     let all = [
         ("post-start-host", user, false, json!(libc::SIGTERM), false),
-        ("cleanup-host", user, false, json!(libc::SIGTERM), true),
-        ("cleanup-spare", user, false, json!(libc::SIGTERM), true),
+        ("cleanup-host", user, false, json!(null), true),
         ("stage1", user, false, json!(libc::SIGKILL), false),
         ("rpc-server", 0, true, json!(libc::SIGKILL), true),
         ("stage2", 0, false, json!(libc::SIGKILL), true),
@@ -90,7 +89,6 @@ fn a_role_that_is_given_up_ends_the_start() {
         "run stage1: the program has given its role up",
         "run cleanup-host: the program has given its role up",
         "run cleanup-spare: the program has given its role up",
-        "run post-start-host: the program has given its role up",
         "PrepareConfig: stage1 ended without a decision: exit code 255",
         "help: a callback returns an error",
         "host cleanup failed",

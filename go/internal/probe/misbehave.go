@@ -39,7 +39,7 @@ func misbehave(callback, how string) error {
 			return killItself()
 		}
 	case "chdir":
-		return changed(syscall.Chdir("/"), "to /")
+		return changed(syscall.Chdir("/proc"), "to /proc")
 	case "umask":
 		syscall.Umask(0o077)
 	case "mask":

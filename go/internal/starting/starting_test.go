@@ -122,6 +122,12 @@ func TestWorkRunsOnTheMainThreadBesideARole(t *testing.T) {
 	holds(t, said, "work ran on the main thread: true")
 }
 
+// Engines of the family do so, that no file system stays busy for master.
+func TestMasterMayGoToTheRootDirectory(t *testing.T) {
+	status, said := run(t, "test", map[string]any{"Create": "chdir"})
+	exits(t, 7, status, said)
+}
+
 func TestGoexitIsNamed(t *testing.T) {
 	status, said := run(t, "test", map[string]any{"Create": "goexit"})
 	exits(t, 255, status, said)

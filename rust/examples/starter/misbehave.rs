@@ -8,7 +8,7 @@
 //! | `panic` | panics |
 //! | `hang` | never returns |
 //! | `kill` | kills its process with SIGKILL; `kill first` spares cleanup-spare |
-//! | `chdir` | changes to `/` and goes on |
+//! | `chdir` | changes to `/proc` and goes on |
 //! | `umask` | sets the umask 0077 and goes on |
 //! | `mask` | blocks SIGUSR1, or opens it if it was blocked, and goes on |
 //! | `setgid` | sets the effective group id 1 and goes on |
@@ -48,7 +48,7 @@ pub fn misbehave(callback: &str, how: &str) -> CallbackResult {
             trace::event("fault", || serde_json::json!({}));
             hang()
         }
-        "chdir" => std::env::set_current_dir("/")?,
+        "chdir" => std::env::set_current_dir("/proc")?,
         "umask" => drop(umask(Mode::from_bits_truncate(0o077))),
         "mask" => toggle(Signal::SIGUSR1)?,
         "setgid" => setresgid(getgid(), Gid::from_raw(1), getgid())?,

@@ -47,7 +47,12 @@ func (e *testEngine) PrepareConfig(c *starter.Config) error {
 func (e *testEngine) CreateContainer(ctx context.Context, pid int, rpc net.Conn) error {
 	switch e.Create {
 	case "threads":
-		fmt.Fprintf(os.Stderr, "threads of the RPC server: %d\n", threadsOfRPCServer(pid))
+		server, err := rpcServer(pid)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "threads of the RPC server: %d\nprivate dirty memory of the RPC server: %s kB\n",
+			server.threads, server.privateDirty)
 	case "error":
 		return fmt.Errorf("create: %w", errMine)
 	case "goexit":
@@ -58,6 +63,8 @@ func (e *testEngine) CreateContainer(ctx context.Context, pid int, rpc net.Conn)
 		}
 		<-ctx.Done()
 		fmt.Fprintln(os.Stderr, "CreateContainer:", ctx.Err())
+	case "chdir":
+		return syscall.Chdir("/")
 	case "main thread":
 		done := make(chan int)
 		work <- func() { done <- syscall.Gettid() }
@@ -66,17 +73,31 @@ func (e *testEngine) CreateContainer(ctx context.Context, pid int, rpc net.Conn)
 	return nil
 }
 
-// threadsOfRPCServer counts the threads of the container process's first child.
-func threadsOfRPCServer(container int) int {
+// process is what the kernel says of one.
+type process struct {
+	threads      int
+	privateDirty string
+}
+
+// rpcServer looks at the container process's first child.
+func rpcServer(container int) (seen process, err error) {
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", container, container))
 	if err != nil {
-		return -1
+		return seen, err
 	}
-	threads, err := os.ReadDir("/proc/" + strings.Fields(string(children))[0] + "/task")
+	place := "/proc/" + strings.Fields(string(children))[0]
+	threads, err := os.ReadDir(place + "/task")
 	if err != nil {
-		return -1
+		return seen, err
 	}
-	return len(threads)
+	memory, err := os.ReadFile(place + "/smaps_rollup")
+	for line := range strings.Lines(string(memory)) {
+		if words := strings.Fields(line); words[0] == "Private_Dirty:" {
+			seen.privateDirty = words[1]
+		}
+	}
+	seen.threads = len(threads)
+	return seen, err
 }
 
 func (e *testEngine) StartProcess(master net.Conn) error {

@@ -33,8 +33,16 @@ pub struct Place {
 impl Place {
     /// Where a descriptor leads. A file system on a network or in a process is not asked.
     pub fn of(fd: impl AsFd) -> Option<Self> {
-        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-        let status = statx(fd, c"", flags, StatxFlags::INO).ok()?;
+        Self::look(fd, c"", AtFlags::EMPTY_PATH)
+    }
+
+    /// The process's root directory.
+    pub fn of_root() -> Option<Self> {
+        Self::look(CWD, c"/", AtFlags::empty())
+    }
+
+    fn look(fd: impl AsFd, path: &std::ffi::CStr, flags: AtFlags) -> Option<Self> {
+        let status = statx(fd, path, flags | AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
         Some(Place { device: (status.stx_dev_major, status.stx_dev_minor), inode: status.stx_ino })
     }
 }
