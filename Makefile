@@ -20,7 +20,7 @@ GO_LINK = -ldflags=-X=main.archiveOf=$(call digest,$(C)/libpinion.a)
 .DEFAULT_GOAL := help
 .PHONY: probe help setup build lib header completions install uninstall run test test-rust test-go test-c test-c-library test-install \
 	check-symbols check-linkers sanitize test-rpc-race test-scenarios test-differential \
-	test-gob-differential test-killed fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi clean
+	test-gob-differential test-killed fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -127,7 +127,7 @@ lint: ## rustfmt, clippy with warnings denied, no unsafe code outside its room
 	$(CARGO) clippy --all-targets --features _fault -- -D warnings
 	@if grep -rn unsafe rust --include=*.rs | grep -v '^rust/src/ffi'; then echo "unsafe code outside rust/src/ffi"; exit 1; fi
 
-bench: bench-start bench-memory bench-rpc bench-abi ## every measurement
+bench: bench-start bench-memory bench-rpc bench-abi bench-go ## every measurement
 
 bench-start: build $(RELEASE)/floor ## a start beside crun, runc, bwrap and a floor, in pairs
 	@.ci/setup bench
@@ -145,6 +145,10 @@ bench-abi: lib ## the C interface: a call, a start by a starter in C beside one 
 	@.ci/setup
 	$(CARGO) rustc --release --example starter -- $(STATIC)
 	@rust/benches/abi.sh $(RELEASE)
+
+bench-go: lib ## the Go bindings: registry, a callback, a start with the RPC server in the core and in Go, sizes
+	@.ci/setup bench
+	@rust/benches/go.sh $(RELEASE)
 
 $(RELEASE)/floor: c-tests/floor.c
 	@mkdir -p $(RELEASE)

@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+# What the Go bindings cost: registering and Get beside pure Go, a callback, a container with an RPC server in the core beside one in
+# Go, that server's memory, and what the core adds to a program.
+# Usage: go.sh FOLDER-OF-THE-LIBRARY; RUNS counts the starts of each (default 300).
+set -eu
+tree=$(cd "$(dirname "$0")/../.." && pwd)
+programs=$(cd "$1" && pwd)
+runs=${RUNS:-300}
+rounds=30
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+export PKG_CONFIG_PATH="$programs/pkgconfig"
+cd "$tree/go"
+link="-X=main.archiveOf=$(sha256sum "$programs/libpinion.a" | cut -c1-16)"
+
+median() {
+	sort -n | awk '{ t[NR] = $1 } END { print (NR % 2) ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2 }'
+}
+
+# measured PACKAGE BENCHMARK: nanoseconds, the median of seven.
+measured() {
+	go test -ldflags "$link" -run '^$' -bench "^Benchmark$2\$" -count 7 -benchtime 200ms "$1" | sed -n 's|.*[[:space:]]\([0-9.]*\) ns/op.*|\1|p' | median
+}
+
+for what in Register Get; do
+	echo "$what $(measured ./engine $what) $(measured ./core $what)"
+done | awk '{ printf "%s: %d ns in pure Go, %d ns over the core, ratio %.2f\n", $1, $2, $3, $3 / $2 }'
+echo "$(measured ./core Call) $(measured ./core Callback)" |
+	awk '{ printf "a call into the core %d ns, with a callback into Go and the checks around it %d ns\n", $1, $2 }'
+
+go build -ldflags "$link -s -w" -o "$folder/starter" ./internal/starting/teststarter
+# The page cache keeps a file in pieces as large as those in which it was written.
+cp "$folder/starter" "$folder/teststarter"
+if [ "$(id -u)" -eq 0 ]; then
+	start() { # NATIVE CREATE
+		printf "env -i GOGC=off ENGINE_CONFIG_CHUNKS=1 'ENGINE_CONFIG1={\"engineName\":\"test\",\"engineConfig\":{\"Args\":[\"/bin/true\"],\"Native\":%s,\"Create\":\"%s\"}}' %s" \
+			"$1" "$2" "$folder/teststarter"
+	}
+	: >"$folder/native"
+	: >"$folder/go"
+	round=0
+	while [ $round -lt $rounds ]; do
+		round=$((round + 1))
+		hyperfine -N -w 1 -r $((runs / rounds)) --export-json "$folder/json" "$(start true '')" "$(start false '')" >/dev/null 2>&1
+		jq -r '.results[0].times[]' "$folder/json" >>"$folder/native"
+		jq -r '.results[1].times[]' "$folder/json" >>"$folder/go"
+	done
+	echo "$(median <"$folder/native") $(median <"$folder/go")" |
+		awk '{ printf "a start: %.2f ms with the RPC server in the core, %.2f ms with it in Go, ratio %.2f\n", $1 * 1000, $2 * 1000, $1 / $2 }'
+	for native in true false; do
+		sh -c "$(start $native threads)" 2>&1 | sed -n "s/^private dirty/native RPC $native: private dirty/p"
+	done
+else
+	echo "left out: the starters start as root" >&2
+fi
+
+mkdir "$folder/plain" "$folder/core"
+printf 'package main\n\nimport (\n\t_ "net/rpc"\n\t_ "os/user"\n\n\t_ "github.com/pinion-runtime/pinion/go/engine"\n)\n\nfunc main() {}\n' >"$folder/plain/main.go"
+sed 's|/go/engine"|/go/engine"\n\t_ "github.com/pinion-runtime/pinion/go/core"|' "$folder/plain/main.go" >"$folder/core/main.go"
+for kind in plain core; do
+	go build -ldflags "$link -s -w" -o "$folder/$kind/program" "$folder/$kind/main.go"
+done
+echo "$(stat -c %s "$folder/plain/program") $(stat -c %s "$folder/core/program")" |
+	awk '{ printf "a program: %d kB with the engine package, %d kB with the core, %d kB more\n", $1 / 1000, $2 / 1000, ($2 - $1) / 1000 }'
