@@ -90,7 +90,7 @@ done
 # exit codes are not. An open descriptor is no error to valgrind: it is read from its report.
 cat >"$work/valgrind" <<END
 #!/bin/sh
-valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible --track-fds=yes \
+valgrind --quiet --fair-sched=try --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible --track-fds=yes \
 	--child-silent-after-fork=yes --error-exitcode=99 --log-file="$work/log" "\$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 code=\$?
 cat "$work/log" >&2
