@@ -14,8 +14,9 @@ C_TESTS = $(patsubst c-tests/%.c,$(C)/tests/%,$(shell grep -l 'return done();' c
 TESTS = $(CARGO) test --features _fault
 # Go knows a build by the words of its commands, and would take a header or an archive that has changed for the one before.
 digest = $(shell sha256sum $(1) 2>/dev/null | cut -c1-16)
-GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C)/pkgconfig CGO_CFLAGS='-g -O2 -DPINION_HEADER_OF=0x$(call digest,include/pinion.h)' go
-GO_LINK = -ldflags=-X=main.archiveOf=$(call digest,$(C)/libpinion.a)
+GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C)/pkgconfig \
+  CGO_CFLAGS='-g -O2 -DPINION_HEADER_OF=0x$(call digest,include/pinion.h)' \
+  GOFLAGS="$$(go env GOFLAGS) -ldflags=-X=main.archiveOf=$(call digest,$(C)/libpinion.a)" go
 
 .DEFAULT_GOAL := help
 .PHONY: probe help setup build lib header completions install uninstall run test test-rust test-go test-c test-c-library test-install \
@@ -99,12 +100,12 @@ test-go: test-c-library ## the Go bindings, and unmodified Go programs against t
 	@cd go && unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	cd go && CGO_ENABLED=0 go build ./engine/... ./launch/
 	$(GO) vet ./...
-	$(GO) test -count=1 $(GO_LINK) ./...
+	$(GO) test -count=1 ./...
 
 test-rpc-race: ## 100,000 calls of Mkdir and Mount for each resolver, while attackers exchange what lies in the root
 	PINION_RACE_CALLS=100000 $(TESTS) --test rpc_race -- --nocapture --test-threads 1
 
-test-scenarios: probe ## the scenarios against the starters in Rust and in C, or the one that PINION_TEST_STARTER names
+test-scenarios: probe ## the scenarios against the starters in Rust, C and Go, or the one that PINION_TEST_STARTER names
 	$(TESTS) --test scenarios -- --nocapture
 
 test-differential: ## bundles under crun and under pinion, compared

@@ -3,13 +3,9 @@
 package engine
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
-	"os"
 	"slices"
-	"syscall"
 
 	"github.com/pinion-runtime/pinion/go/engine/config"
 	"github.com/pinion-runtime/pinion/go/engine/config/starter"
@@ -17,20 +13,9 @@ import (
 	"github.com/pinion-runtime/pinion/go/internal/hook"
 )
 
-// callbacks are those that an engine of another language has just as one of Go has them.
-type callbacks interface {
-	CreateContainer(ctx context.Context, pid int, rpc net.Conn) error
-	StartProcess(master net.Conn) error
-	PostStartProcess(ctx context.Context, pid int) error
-	MonitorContainer(pid int, signals chan os.Signal) (syscall.WaitStatus, error)
-	CleanupContainer(ctx context.Context, fatal error, status syscall.WaitStatus) error
-	PostStartHost(ctx context.Context) error
-	CleanupHost(ctx context.Context) error
-}
-
 // foreign is an engine of another language as operations. The core made it ready: it has its configuration already.
 type foreign struct {
-	callbacks
+	ops.Callbacks
 	found hook.Found
 	name  string
 	// own is the engine's own part of the configuration, as JSON.
@@ -55,7 +40,7 @@ func getForeign[S any](name string, document []byte) (*EngineFor[S], error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine %q: %w", name, err)
 	}
-	engine := &foreign{callbacks: found, found: found, name: name, own: new(json.RawMessage), common: new(config.Common)}
+	engine := &foreign{Callbacks: found, found: found, name: name, own: new(json.RawMessage), common: new(config.Common)}
 	if err := engine.refresh(); err != nil {
 		return nil, err
 	}

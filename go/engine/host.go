@@ -3,10 +3,9 @@
 package engine
 
 import (
-	"context"
 	"net"
-	"os"
-	"syscall"
+
+	"github.com/pinion-runtime/pinion/go/engine/ops"
 )
 
 // HostOperations are the callbacks of an engine as [ops.Operations] documents them, with a host's own types: its
@@ -20,13 +19,7 @@ type HostOperations[C, E, S any] interface {
 	Config() E
 	InitConfig(common C)
 	PrepareConfig(starterConfig S) error
-	CreateContainer(ctx context.Context, containerPID int, rpcConn net.Conn) error
-	StartProcess(masterConn net.Conn) error
-	PostStartProcess(ctx context.Context, containerPID int) error
-	MonitorContainer(containerPID int, signals chan os.Signal) (syscall.WaitStatus, error)
-	CleanupContainer(ctx context.Context, fatal error, status syscall.WaitStatus) error
-	PostStartHost(ctx context.Context) error
-	CleanupHost(ctx context.Context) error
+	ops.Callbacks
 }
 
 // RegistryFor is the process's registry for a host with types of its own. It has no engines that others have not: an engine

@@ -90,7 +90,8 @@ func run() {
 	fail(capi.RunRole())
 }
 
+// fail says why and ends the process, as the core does.
 func fail(err error) {
-	fmt.Fprintln(os.Stderr, err)
+	capi.LogError(err)
 	os.Exit(255)
 }

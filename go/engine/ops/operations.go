@@ -33,6 +33,11 @@ type Operations[S any] interface {
 	// leaves in the configuration is what the processes after it read. Where it fails, CleanupHost is called there.
 	PrepareConfig(starterConfig S) error
 
+	Callbacks
+}
+
+// Callbacks are those that have the same types whatever the host's are.
+type Callbacks interface {
 	// CreateContainer sets the container's environment up (mounts, network) over the RPC connection; containerPID is the
 	// container process's on the host. It is called in master, at once with MonitorContainer. In the setuid flow root can
 	// be got back, else not.

@@ -16,16 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watched is a context of the core's as Go has it.
-type watched struct{ context.Context }
-
 // withContext calls a callback with a context that is cancelled when the core's is. Nothing of it outlives the call.
-func withContext(raw *C.pinion_context, body func(*watched) error) error {
+func withContext(raw *C.pinion_context, body func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if C.pinion_context_is_cancelled(raw) {
 		cancel()
-		return body(&watched{ctx})
+		return body(ctx)
 	}
 	fd, err := unix.FcntlInt(uintptr(C.pinion_context_fd(raw)), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -47,7 +44,7 @@ func withContext(raw *C.pinion_context, body func(*watched) error) error {
 			<-done
 		}
 	}()
-	return body(&watched{ctx})
+	return body(ctx)
 }
 
 // awaitReadable waits until the file can be read from, and takes nothing from it: it is not ours alone. Its error is that of a

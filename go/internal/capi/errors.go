@@ -32,15 +32,22 @@ type Error struct {
 // Error returns the error in one line, from outer to inner.
 func (e *Error) Error() string { return e.text }
 
-// Help says what helps, if that is known.
-func (e *Error) Help() string { return e.help }
-
 // Unwrap returns the Go error that a callback returned, or else the errno.
 func (e *Error) Unwrap() error {
 	if e.cause == nil && e.Errno != 0 {
 		return e.Errno
 	}
 	return e.cause
+}
+
+// LogError says an error as the core does its own, with what helps.
+func LogError(err error) {
+	text := err.Error()
+	var own *Error
+	if errors.As(err, &own) && own.help != "" {
+		text += "\n  help: " + own.help
+	}
+	Log(levelError, text)
 }
 
 // describe makes the text of an engine's error; a host may have its own.
@@ -103,7 +110,7 @@ func guarded(name string, body func() error) (raw *C.pinion_error) {
 	defer func() {
 		if syscall.Getpid() != process {
 			// It would wait for ever for Go's other threads, which it does not have.
-			Log(levelError, name+" returned in a process that it has forked as well\nhelp: such a child executes a program or calls _exit")
+			Log(levelError, name+" returned in a process that it has forked as well\n  help: such a child executes a program or calls _exit")
 			C._exit(exitFailure)
 		}
 		if returned {

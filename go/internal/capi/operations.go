@@ -9,9 +9,11 @@ package capi
 import "C"
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"runtime/cgo"
 	"syscall"
 
@@ -95,7 +97,7 @@ func pinionGoEncodeConfig(document C.uintptr_t, text **C.pinion_bytes) *C.pinion
 func pinionGoInitConfig(document C.uintptr_t) {
 	// The callback has no result, but a panic in it must not cross the core's frames.
 	if raw := guarded("InitConfig", func() error { documentOf(document).Init(); return nil }); raw != nil {
-		Log(levelError, lift(raw).Error())
+		LogError(lift(raw))
 		C.exit(exitFailure)
 	}
 }
@@ -144,14 +146,14 @@ func pinionGoPrepareConfig(data C.uintptr_t, raw *C.pinion_config) *C.pinion_err
 //export pinionGoCreateContainer
 func pinionGoCreateContainer(data C.uintptr_t, raw *C.pinion_context, pid, rpc C.int32_t) *C.pinion_error {
 	return guarded("CreateContainer", func() error {
-		return withContext(raw, func(ctx *watched) error {
+		return withContext(raw, func(ctx context.Context) error {
 			connection, err := share(int(rpc), "the RPC connection")
 			if err != nil {
 				return err
 			}
 			// After an error it stays open until the process ends: the server's end is what lets stage 2 go on.
 			if err := engineOf(data).CreateContainer(ctx, int(pid), connection); err != nil {
-				kept = append(kept, connection)
+				unended = connection
 				return err
 			}
 			connection.Close()
@@ -160,8 +162,8 @@ func pinionGoCreateContainer(data C.uintptr_t, raw *C.pinion_context, pid, rpc C
 	})
 }
 
-// kept is what lives as long as the process.
-var kept []any
+// unended is the RPC connection of a CreateContainer that failed: nobody else has it, and it must not be closed.
+var unended net.Conn
 
 //export pinionGoStartProcess
 func pinionGoStartProcess(data C.uintptr_t, raw *C.pinion_master, status *C.int32_t) *C.pinion_error {
@@ -195,7 +197,7 @@ func (e Ended) Error() string {
 //export pinionGoPreStartProcess
 func pinionGoPreStartProcess(data C.uintptr_t, raw *C.pinion_context, pid, master C.int32_t) *C.pinion_error {
 	return guarded("PreStartProcess", func() error {
-		return withContext(raw, func(ctx *watched) error {
+		return withContext(raw, func(ctx context.Context) error {
 			connection, err := share(int(master), "the connection to stage 2")
 			if err != nil {
 				return err
@@ -213,14 +215,14 @@ func pinionGoPreStartProcess(data C.uintptr_t, raw *C.pinion_context, pid, maste
 //export pinionGoPostStartHost
 func pinionGoPostStartHost(data C.uintptr_t, raw *C.pinion_context) *C.pinion_error {
 	return guarded("PostStartHost", func() error {
-		return withContext(raw, func(ctx *watched) error { return engineOf(data).PostStartHost(ctx) })
+		return withContext(raw, func(ctx context.Context) error { return engineOf(data).PostStartHost(ctx) })
 	})
 }
 
 //export pinionGoPostStartProcess
 func pinionGoPostStartProcess(data C.uintptr_t, raw *C.pinion_context, pid C.int32_t) *C.pinion_error {
 	return guarded("PostStartProcess", func() error {
-		return withContext(raw, func(ctx *watched) error { return engineOf(data).PostStartProcess(ctx, int(pid)) })
+		return withContext(raw, func(ctx context.Context) error { return engineOf(data).PostStartProcess(ctx, int(pid)) })
 	})
 }
 
@@ -244,7 +246,7 @@ func pinionGoMonitorContainer(data C.uintptr_t, pid C.int32_t, raw *C.pinion_sig
 //export pinionGoCleanupContainer
 func pinionGoCleanupContainer(data C.uintptr_t, raw *C.pinion_context, fatal *C.pinion_error, status C.int32_t) *C.pinion_error {
 	return guarded("CleanupContainer", func() error {
-		return withContext(raw, func(ctx *watched) error {
+		return withContext(raw, func(ctx context.Context) error {
 			return engineOf(data).CleanupContainer(ctx, look(fatal), syscall.WaitStatus(status))
 		})
 	})
@@ -253,6 +255,6 @@ func pinionGoCleanupContainer(data C.uintptr_t, raw *C.pinion_context, fatal *C.
 //export pinionGoCleanupHost
 func pinionGoCleanupHost(data C.uintptr_t, raw *C.pinion_context) *C.pinion_error {
 	return guarded("CleanupHost", func() error {
-		return withContext(raw, func(ctx *watched) error { return engineOf(data).CleanupHost(ctx) })
+		return withContext(raw, func(ctx context.Context) error { return engineOf(data).CleanupHost(ctx) })
 	})
 }

@@ -8,9 +8,9 @@ import (
 	"context"
 	"encoding/json"
 	"net"
-	"os"
 	"sync/atomic"
-	"syscall"
+
+	"github.com/pinion-runtime/pinion/go/engine/ops"
 )
 
 // Engine is a registered engine as the core drives it, whatever types its host has.
@@ -19,18 +19,12 @@ type Engine interface {
 	Config() (Document, error)
 	// PrepareConfig takes a starter configuration of the core's, made by [WrapConfig].
 	PrepareConfig(starter any) error
-	CreateContainer(ctx context.Context, pid int, rpc net.Conn) error
-	StartProcess(master net.Conn) error
+	ops.Callbacks
 	// Registered returns what was registered.
 	Registered() any
 	// HasPreStartProcess says whether the engine has the optional callback.
 	HasPreStartProcess() bool
 	PreStartProcess(ctx context.Context, pid int, master net.Conn, fatal chan error) error
-	PostStartHost(ctx context.Context) error
-	PostStartProcess(ctx context.Context, pid int) error
-	MonitorContainer(pid int, signals chan os.Signal) (syscall.WaitStatus, error)
-	CleanupContainer(ctx context.Context, fatal error, status syscall.WaitStatus) error
-	CleanupHost(ctx context.Context) error
 }
 
 // Document is one engine configuration, from Config to InitConfig and on.

@@ -113,7 +113,7 @@ func TestTheRunsEndCancelsContexts(t *testing.T) {
 	if !status.Signaled() || status.Signal() != syscall.SIGKILL {
 		t.Errorf("ended with %#x: %s", int(status), said)
 	}
-	holds(t, said, "cleanup: fatal <nil>, mine false, status 0x9")
+	holds(t, said, "CreateContainer: context canceled", "cleanup: fatal <nil>, mine false, status 0x9")
 }
 
 func TestWorkRunsOnTheMainThreadBesideARole(t *testing.T) {

@@ -62,7 +62,7 @@ func (e *testEngine) CreateContainer(ctx context.Context, pid int, rpc net.Conn)
 			return err
 		}
 		<-ctx.Done()
-		fmt.Fprintln(os.Stderr, "CreateContainer:", ctx.Err())
+		cancelled <- ctx.Err()
 	case "chdir":
 		return syscall.Chdir("/")
 	case "main thread":
@@ -133,7 +133,13 @@ func (e *testEngine) MonitorContainer(pid int, signals chan os.Signal) (status s
 	return 0, nil
 }
 
+// cancelled is what CreateContainer's context said.
+var cancelled = make(chan error, 1)
+
 func (e *testEngine) CleanupContainer(_ context.Context, fatal error, status syscall.WaitStatus) error {
+	if e.Create == "cancel" {
+		fmt.Fprintln(os.Stderr, "CreateContainer:", <-cancelled)
+	}
 	fmt.Fprintf(os.Stderr, "cleanup: fatal %v, mine %v, status %#x\n", fatal, errors.Is(fatal, errMine), int(status))
 	return nil
 }
