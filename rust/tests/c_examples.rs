@@ -24,7 +24,7 @@ fn compiled() -> TempDir {
         let mut cc = Command::new("cc");
         cc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-Iinclude", "-pthread", "-o"])
             .arg(folder.path().join(name));
-        cc.arg(format!("c-tests/{name}.c")).arg(common::c_archive()).args(common::C_LIBRARIES);
+        cc.arg(format!("c-tests/{name}.c")).arg(common::languages::c_archive()).args(common::languages::C_LIBRARIES);
         assert!(cc.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cc").success(), "{name}");
     }
     folder

@@ -64,7 +64,7 @@ fn compiler(cpp: bool, standard: &str) -> Command {
 /// Compiles and links sources of c-tests/.
 fn build(mut compiler: Command, sources: &[&str], program: &Path) {
     compiler.args(sources.iter().map(|source| c_tests().join(source)));
-    compiler.arg("-o").arg(program).arg(common::c_archive()).args(common::C_LIBRARIES);
+    compiler.arg("-o").arg(program).arg(common::languages::c_archive()).args(common::languages::C_LIBRARIES);
     succeed(compiler);
 }
 
