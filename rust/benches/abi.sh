@@ -7,7 +7,6 @@ set -eu
 tree=$(cd "$(dirname "$0")/../.." && pwd)
 programs=$(cd "$1" && pwd)
 runs=${RUNS:-300}
-# Short ones, so that a drift of the machine's speed meets both of a pair.
 rounds=30
 calls=2000000
 folder=$(mktemp -d)
@@ -25,22 +24,8 @@ compile() { # OUTPUT SOURCE FLAG...
 # shellcheck disable=SC2046 # a list of words
 archive() { pkg-config --libs --static pinion; }
 
-median() {
-	sort -n | awk '{ t[NR] = $1 } END { print (NR % 2) ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2 }'
-}
-
-# pair COMMAND OTHER FILE OTHER-FILE: runs two commands in turn; their times go into the files.
-pair() {
-	: >"$folder/$3"
-	: >"$folder/$4"
-	round=0
-	while [ $round -lt $rounds ]; do
-		round=$((round + 1))
-		hyperfine -N -w 1 -r $((runs / rounds)) --export-json "$folder/json" "$1" "$2" >/dev/null 2>&1
-		jq -r '.results[0].times[]' "$folder/json" >>"$folder/$3"
-		jq -r '.results[1].times[]' "$folder/json" >>"$folder/$4"
-	done
-}
+# shellcheck source=SCRIPTDIR/pairs.sh
+. "$tree/rust/benches/pairs.sh"
 
 # shellcheck disable=SC2046 # a list of words
 compile bench_abi "$tree/c-tests/bench_abi.c" $(archive)

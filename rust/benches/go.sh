@@ -12,15 +12,16 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 export PKG_CONFIG_PATH="$programs/pkgconfig"
 cd "$tree/go"
-link="-X=main.archiveOf=$(sha256sum "$programs/libpinion.a" | cut -c1-16)"
+# Go would take an archive that has changed for the one before.
+GOFLAGS="$(go env GOFLAGS) '-ldflags=-s -w -X=main.archiveOf=$(sha256sum "$programs/libpinion.a" | cut -c1-16)'"
+export GOFLAGS
 
-median() {
-	sort -n | awk '{ t[NR] = $1 } END { print (NR % 2) ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2 }'
-}
+# shellcheck source=SCRIPTDIR/pairs.sh
+. "$tree/rust/benches/pairs.sh"
 
 # measured PACKAGE BENCHMARK: nanoseconds, the median of seven.
 measured() {
-	go test -ldflags "$link" -run '^$' -bench "^Benchmark$2\$" -count 7 -benchtime 200ms "$1" | sed -n 's|.*[[:space:]]\([0-9.]*\) ns/op.*|\1|p' | median
+	go test -run '^$' -bench "^Benchmark$2\$" -count 7 -benchtime 200ms "$1" | sed -n 's|.*[[:space:]]\([0-9.]*\) ns/op.*|\1|p' | median
 }
 
 for what in Register Get; do
@@ -29,7 +30,7 @@ done | awk '{ printf "%s: %d ns in pure Go, %d ns over the core, ratio %.2f\n", 
 echo "$(measured ./core Call) $(measured ./core Callback)" |
 	awk '{ printf "a call into the core %d ns, with a callback into Go and the checks around it %d ns\n", $1, $2 }'
 
-go build -ldflags "$link -s -w" -o "$folder/starter" ./internal/starting/teststarter
+go build -o "$folder/starter" ./internal/starting/teststarter
 # The page cache keeps a file in pieces as large as those in which it was written.
 cp "$folder/starter" "$folder/teststarter"
 if [ "$(id -u)" -eq 0 ]; then
@@ -37,15 +38,7 @@ if [ "$(id -u)" -eq 0 ]; then
 		printf "env -i GOGC=off ENGINE_CONFIG_CHUNKS=1 'ENGINE_CONFIG1={\"engineName\":\"test\",\"engineConfig\":{\"Args\":[\"/bin/true\"],\"Native\":%s,\"Create\":\"%s\"}}' %s" \
 			"$1" "$2" "$folder/teststarter"
 	}
-	: >"$folder/native"
-	: >"$folder/go"
-	round=0
-	while [ $round -lt $rounds ]; do
-		round=$((round + 1))
-		hyperfine -N -w 1 -r $((runs / rounds)) --export-json "$folder/json" "$(start true '')" "$(start false '')" >/dev/null 2>&1
-		jq -r '.results[0].times[]' "$folder/json" >>"$folder/native"
-		jq -r '.results[1].times[]' "$folder/json" >>"$folder/go"
-	done
+	pair "$(start true '')" "$(start false '')" native go
 	echo "$(median <"$folder/native") $(median <"$folder/go")" |
 		awk '{ printf "a start: %.2f ms with the RPC server in the core, %.2f ms with it in Go, ratio %.2f\n", $1 * 1000, $2 * 1000, $1 / $2 }'
 	for native in true false; do
@@ -59,7 +52,7 @@ mkdir "$folder/plain" "$folder/core"
 printf 'package main\n\nimport (\n\t_ "net/rpc"\n\t_ "os/user"\n\n\t_ "github.com/pinion-runtime/pinion/go/engine"\n)\n\nfunc main() {}\n' >"$folder/plain/main.go"
 sed 's|/go/engine"|/go/engine"\n\t_ "github.com/pinion-runtime/pinion/go/core"|' "$folder/plain/main.go" >"$folder/core/main.go"
 for kind in plain core; do
-	go build -ldflags "$link -s -w" -o "$folder/$kind/program" "$folder/$kind/main.go"
+	go build -o "$folder/$kind/program" "$folder/$kind/main.go"
 done
 echo "$(stat -c %s "$folder/plain/program") $(stat -c %s "$folder/core/program")" |
 	awk '{ printf "a program: %d kB with the engine package, %d kB with the core, %d kB more\n", $1 / 1000, $2 / 1000, ($2 - $1) / 1000 }'

@@ -44,32 +44,23 @@ cp "$programs/pinion" "$programs/pinion-starter" "$programs/floor" "$folder/prog
 sync
 pinion="$folder/programs/pinion run --bundle $folder/bundle"
 
-median() {
-	sort -n "$1" | awk '{ t[NR] = $1 } END { print (NR % 2) ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2 }'
-}
+# shellcheck source=SCRIPTDIR/pairs.sh
+. "$(dirname "$0")/pairs.sh"
 
-# Runs two commands in turn, a few at a time, so that a drift of the machine's speed meets both.
-pair() {
+# beside NAME COMMAND: a peer, in turn with pinion.
+beside() {
 	name=$1
 	peer=$2
 	if ! sh -c "$peer" >"$folder/out" 2>&1; then
 		printf '%-6s left out: it does not start here: %s\n' "$name" "$(head -1 "$folder/out")"
 		return
 	fi
-	: >"$folder/ours"
-	: >"$folder/theirs"
-	round=0
-	while [ $round -lt $rounds ]; do
-		round=$((round + 1))
-		hyperfine -N -w 5 -r $((runs / rounds)) --export-json "$folder/json" "$pinion" "$peer" >/dev/null 2>&1
-		jq -r '.results[0].times[]' "$folder/json" >>"$folder/ours"
-		jq -r '.results[1].times[]' "$folder/json" >>"$folder/theirs"
-	done
-	echo "$name $(median "$folder/ours") $(median "$folder/theirs")" |
+	pair "$pinion" "$peer" ours theirs
+	echo "$name $(median <"$folder/ours") $(median <"$folder/theirs")" |
 		awk '{ printf "%-6s %7.3f ms   pinion %7.3f ms   pinion / %s %.2f\n", $1, $3 * 1000, $2 * 1000, $1, $2 / $3 }'
 }
 
-pair floor "$folder/programs/floor $root /bin/true"
-pair bwrap "bwrap --unshare-pid --unshare-ipc --unshare-uts --hostname bench --bind $root / --proc /proc --dev /dev /bin/true"
-pair crun "crun --root $folder/crun --cgroup-manager=disabled run --bundle $folder/bundle bench"
-pair runc "runc --root $folder/runc run --bundle $folder/bundle bench"
+beside floor "$folder/programs/floor $root /bin/true"
+beside bwrap "bwrap --unshare-pid --unshare-ipc --unshare-uts --hostname bench --bind $root / --proc /proc --dev /dev /bin/true"
+beside crun "crun --root $folder/crun --cgroup-manager=disabled run --bundle $folder/bundle bench"
+beside runc "runc --root $folder/runc run --bundle $folder/bundle bench"
