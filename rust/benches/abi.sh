@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 # What the C interface costs: a call into C and back, by the clock and in instructions; a container started by a starter in C beside
 # the same in Rust; what the archive adds to a static program; how long the shared library takes to load.
-# Usage: abi.sh FOLDER-OF-THE-PROGRAMS; RUNS counts the starts of each (default 300).
+# Usage: abi.sh FOLDER-OF-THE-PROGRAMS; RUNS counts the starts of each (default 900).
 set -eu
 tree=$(cd "$(dirname "$0")/../.." && pwd)
 programs=$(cd "$1" && pwd)
-runs=${RUNS:-300}
-rounds=30
+runs=${RUNS:-900}
+rounds=90
 calls=2000000
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
