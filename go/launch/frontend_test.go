@@ -41,7 +41,7 @@ type frontEnd struct {
 
 // outcome is what a front end says of itself on its standard error stream; the second line is missing where it was replaced.
 type outcome struct {
-	Inherited map[int]string `json:",omitempty"`
+	Inherited map[int]string `json:",omitzero"`
 	// Before and After are the state of the process.
 	Before, After string
 	Error         string
