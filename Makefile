@@ -13,9 +13,9 @@ C = target/c
 C_TESTS = $(patsubst c-tests/%.c,$(C)/tests/%,$(shell grep -l 'return done();' c-tests/*.c))
 TESTS = $(CARGO) test --features _fault
 # Go knows a build by the words of its commands, and would take a header or an archive that has changed for the one before.
-digest = $(shell sha256sum $(1) 2>/dev/null | cut -c1-16)
+digest = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
 GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C)/pkgconfig \
-  CGO_CFLAGS='-g -O2 -DPINION_HEADER_OF=0x$(call digest,include/pinion.h)' \
+  CGO_CFLAGS='-g -O2 -DPINION_STAMP=0x$(call digest,include/pinion.h $(C)/libpinion.a)' \
   GOFLAGS="$$(go env GOFLAGS) -ldflags=-X=main.archiveOf=$(call digest,$(C)/libpinion.a)" go
 
 .DEFAULT_GOAL := help

@@ -4,6 +4,7 @@
 
 #include "misuse.h"
 
+static pinion_context *some_context;
 static pinion_signals *some_signals;
 static pinion_common *some_common;
 static pinion_declaration some_declaration = { sizeof(pinion_declaration), false, 0 };
@@ -71,8 +72,12 @@ static pinion_declaration some_declaration = { sizeof(pinion_declaration), false
 	X(context, pinion_context_cancel, code_of(pinion_context_cancel(bad)))                                          \
 	X(context, pinion_context_is_cancelled, neutral(pinion_context_is_cancelled(bad)))                              \
 	X(context, pinion_context_fd, neutral(pinion_context_fd(bad) == -1))                                            \
+	X(context, pinion_context_keep, code_of(pinion_context_keep(bad, &some_context)))                               \
+	X(context, pinion_context_fail, code_of(pinion_context_fail(bad, pinion_error_new(1, 0, word()))))              \
+	X(error, pinion_context_fail, code_of(pinion_context_fail(live.context, bad)))                                  \
 	X(context, pinion_context_free, pinion_context_free(bad))                                                       \
 	X(context, pinion_signals_new, code_of(pinion_signals_new(bad, &some_signals)))                                 \
+	X(context, pinion_signals_from, code_of(pinion_signals_from(bad, live.socket, &some_signals)))                  \
 	X(context, pinion_engine_create_container, code_of(pinion_engine_create_container(live.engine, bad, 1, live.socket))) \
 	X(context, pinion_engine_pre_start_process,                                                                     \
 	  code_of(pinion_engine_pre_start_process(live.engine, bad, 1, live.socket)))                                   \
@@ -104,6 +109,9 @@ static pinion_declaration some_declaration = { sizeof(pinion_declaration), false
 	X(engine, pinion_engine_free, pinion_engine_free(bad))                                                          \
 	X(methods, pinion_methods_add_json, code_of(pinion_methods_add_json(bad, word(), pinion_str("int"), no_method, NULL, NULL))) \
 	X(methods, pinion_methods_add_gob, code_of(pinion_methods_add_gob(bad, word(), no_method, NULL, NULL)))         \
+	X(methods, pinion_methods_add_later, code_of(pinion_methods_add_later(bad, word(), no_later_method, NULL, NULL))) \
+	X(call, pinion_call_reply, code_of(pinion_call_reply(bad, word())))                                             \
+	X(call, pinion_call_fail, code_of(pinion_call_fail(bad, word())))                                               \
 	X(methods, pinion_register_rpc_methods, code_of(pinion_register_rpc_methods(word(), bad)))                      \
 	X(methods, pinion_replace_rpc_methods, code_of(pinion_replace_rpc_methods(word(), bad)))                        \
 	X(methods, pinion_methods_free, pinion_methods_free(bad))                                                       \
@@ -113,7 +121,8 @@ static pinion_declaration some_declaration = { sizeof(pinion_declaration), false
 	X(client, pinion_client_call, code_of(pinion_client_call(bad, word(), pinion_str(""), word(), NULL)))           \
 	X(client, pinion_client_free, pinion_client_free(bad))
 
-enum kind { bytes, error, common, config, context, signals, master, engine, methods, client, kinds };
+/* A call is there only while a server has it: later.c. */
+enum kind { bytes, error, common, config, context, signals, master, engine, methods, client, kinds, call };
 
 #define NAMED(kind, call, code)                                                                                         \
 	static int32_t kind##_##call(void *bad)                                                                         \
@@ -281,6 +290,11 @@ int main(void)
 
 	/* What takes no pointer cannot be misused: */
 	check(pinion_abi_version() == 1 && pinion_version() != NULL && pinion_object_count() == 0, "versions and objects");
+#ifdef PINION_BUILD
+	check(pinion_build() == PINION_BUILD, "the archive is the one that pkg-config's words belong to");
+#else
+	check(pinion_build() == 0, "cargo's own archive is no build");
+#endif
 	check(pinion_lifecycle_role() == PINION_ROLE_NONE && !pinion_record_is_on(), "no role, no record");
 	pinion_log_set_level(INT32_MIN);
 	check(pinion_log_level() == INT32_MIN, "any level");

@@ -52,4 +52,15 @@ static inline pinion_error *no_method(void *data, pinion_view argument, pinion_b
 	return NULL;
 }
 
+static inline void no_later_method(void *data, pinion_view argument, pinion_call *call)
+{
+	(void)data, (void)argument;
+	pinion_error_free(pinion_call_fail(call, pinion_str("no")));
+}
+
+static inline void no_feed(void *data)
+{
+	(void)data;
+}
+
 #endif

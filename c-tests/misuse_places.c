@@ -103,6 +103,7 @@ static pinion_methods *set(void)
 	V(pinion_methods_add_json, code_of(pinion_methods_add_json(live.methods, view, word(), no_method, NULL, NULL))) \
 	V(pinion_methods_add_json, code_of(pinion_methods_add_json(live.methods, word(), view, no_method, NULL, NULL))) \
 	V(pinion_methods_add_gob, code_of(pinion_methods_add_gob(live.methods, view, no_method, NULL, NULL)))           \
+	V(pinion_methods_add_later, code_of(pinion_methods_add_later(live.methods, view, no_later_method, NULL, NULL))) \
 	V(pinion_client_new, code_of(pinion_client_new(live.socket, view, 1, &some_client)))                            \
 	V(pinion_client_send, code_of(pinion_client_send(live.client, view, pinion_str(""), word(), &some_sequence)))   \
 	V(pinion_client_send, code_of(pinion_client_send(live.client, word(), view, word(), &some_sequence)))           \
@@ -159,12 +160,15 @@ static int views(pinion_view view)
 	  pinion_config_set_capabilities(live.config, pinion_str("ambient"), place, 1))                                 \
 	P(pinion_config_set_target_gid, const int64_t, pinion_config_set_target_gid(live.config, place, 1))             \
 	P(pinion_context_new, pinion_context *, pinion_context_new(place))                                              \
+	P(pinion_context_keep, pinion_context *, pinion_context_keep(live.context, place))                              \
 	P(pinion_signals_new, pinion_signals *, pinion_signals_new(live.context, place))                                \
+	P(pinion_signals_from, pinion_signals *, pinion_signals_from(live.context, live.socket, place))                 \
 	P(pinion_signals_next, int32_t, pinion_signals_next(live.signals, place))                                       \
 	P(pinion_signals_fds, int32_t, pinion_signals_fds(live.signals, place, &some_number))                           \
 	P(pinion_signals_fds, int32_t, pinion_signals_fds(live.signals, &some_number, place))                           \
 	P(pinion_register, const pinion_operations, pinion_register(word(), place, NULL, NULL))                         \
 	P(pinion_replace, const pinion_operations, pinion_replace(word(), place, NULL, NULL))                           \
+	P(pinion_set_feeder, const uint64_t, pinion_set_feeder(no_feed, NULL, place))                                   \
 	P(pinion_choose_builtin_methods, const pinion_builtin_options, pinion_choose_builtin_methods(word(), place))    \
 	P(pinion_names, pinion_bytes *, pinion_names(place))                                                            \
 	P(pinion_get, pinion_engine *, pinion_get(pinion_str("{\"engineName\":\"places\"}"), place))                    \

@@ -66,7 +66,7 @@ install_all() {
 	done
 	directory "$LIBDIR/pkgconfig"
 	for name in $packages; do
-		sed -e "s|@prefix@|$PREFIX|; s|@version@|$version|; /^#/d" \
+		sed -e "s|@prefix@|$PREFIX|; s|@version@|$version|; s|@build@|$(cat "$folder/libpinion.build")|; /^#/d" \
 			-e "s|@includedir@|\${prefix}/include|; s|@libdir@|$libdir|; s|@linkdir@|\${libdir}/pinion|" \
 			"include/$name.pc.in" >"$work/$name.pc"
 		install -m 644 "$work/$name.pc" "$DESTDIR$LIBDIR/pkgconfig/$name.pc"

@@ -94,6 +94,11 @@ typedef struct pinion_signals pinion_signals;
 typedef struct pinion_engine pinion_engine;
 
 /**
+ * One call that waits for its answer, which any thread gives.
+ */
+typedef struct pinion_call pinion_call;
+
+/**
  * The methods that an engine brings, until they are registered. One thread at a time.
  */
 typedef struct pinion_methods pinion_methods;
@@ -123,6 +128,13 @@ uint32_t pinion_abi_version(void);
  * The library's version, as in PINION_VERSION: three numbers with full stops between them. Static; not to be freed.
  */
 const char *pinion_version(void);
+
+/**
+ * Which build of the archive a program runs with: a digest of its content, PINION_BUILD of the pkg-config file that belongs to
+ * it. A program that was compiled with another one is mixed, as happens where its build tool does not look into archives. 0 in
+ * the shared library, which may be exchanged.
+ */
+uint64_t pinion_build(void);
 
 /* ---- objects
  *
@@ -337,7 +349,7 @@ int32_t pinion_error_free(pinion_error *error);
  */
 
 /**
- * Gets a message in place of the standard error stream: its level, -3 (error) to 5 (debug), and its text in one
+ * Gets a message in place of the standard error stream: its level, -4 (fatal) to 5 (debug), and its text in one
  * line, with what helps in a second one; valid for the call. Called on the thread that says something, at any
  * moment, also by two threads at once.
  */
@@ -810,7 +822,23 @@ bool pinion_context_is_cancelled(const pinion_context *context);
 int32_t pinion_context_fd(const pinion_context *context);
 
 /**
- * Frees a context that pinion_context_new made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
+ * Makes an object of the program's own of a callback's context, for work that goes on after the callback has returned. The
+ * caller frees `kept` with pinion_context_free.
+ */
+PINION_MUST_USE
+pinion_error *pinion_context_keep(const pinion_context *context,
+                                  pinion_context **kept);
+
+/**
+ * Ends a run by an error of work that goes on after its callback has returned, as PreStartProcess's may: it is the fatal
+ * error, unless another one came before, and cancels the context. Takes `failure`, refusals included.
+ */
+PINION_MUST_USE
+pinion_error *pinion_context_fail(const pinion_context *context,
+                                  pinion_error *failure);
+
+/**
+ * Frees a context that pinion_context_new or pinion_context_keep made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
  * more.
  */
 int32_t pinion_context_free(pinion_context *context);
@@ -826,7 +854,16 @@ pinion_error *pinion_signals_new(const pinion_context *context,
                                  pinion_signals **signals);
 
 /**
- * Frees a queue that pinion_signals_new made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
+ * The same for a program whose own runtime receives its signals: `source` is read as a signalfd(2) is, a struct
+ * signalfd_siginfo for each signal, and may be a pipe. It does not block, and stays the caller's, who may close it after this.
+ */
+PINION_MUST_USE
+pinion_error *pinion_signals_from(const pinion_context *context,
+                                  int32_t source,
+                                  pinion_signals **signals);
+
+/**
+ * Frees a queue that pinion_signals_new or pinion_signals_from made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
  * more, or was lent to a callback.
  */
 int32_t pinion_signals_free(pinion_signals *signals);
@@ -1093,6 +1130,12 @@ typedef struct pinion_builtin_options {
 } pinion_builtin_options;
 
 /**
+ * Registers, by pinion_replace and pinion_replace_rpc_methods, what another runtime of the program keeps. On the thread that
+ * looks at the registry; two threads may call it at once, and each returns when all is registered.
+ */
+typedef void (*pinion_feed)(void *data);
+
+/**
  * Makes an engine known under a name. The table is copied. `data` is passed to every callback and is pinion's from
  * here on, refusals included: `destroy` is called once. Errors: PINION_INVALID for a name that is empty or has a
  * NUL; PINION_ALREADY_EXISTS; PINION_REFUSED once a role has begun to run, or for a table of a newer library;
@@ -1134,6 +1177,17 @@ PINION_MUST_USE pinion_error *pinion_replace_rpc_methods(pinion_view name, pinio
 PINION_MUST_USE
 pinion_error *pinion_choose_builtin_methods(pinion_view name,
                                             const pinion_builtin_options *choice);
+
+/**
+ * Lets another runtime of the program keep its engines to itself until somebody looks for one: for runtimes to which a call
+ * into C is dear. `registered` counts what was registered there: it is read atomically before the registry is looked at or
+ * changed, and where it has grown `feed` is called first. It stays valid as long as the process lives. `data` is passed to
+ * `feed`; it is never destroyed. Once; any thread. Errors: PINION_ALREADY_EXISTS; PINION_MISUSE.
+ */
+PINION_MUST_USE
+pinion_error *pinion_set_feeder(pinion_feed feed,
+                                void *data,
+                                const uint64_t *registered);
 
 /**
  * The names of the engines, sorted, each ended by a NUL. The caller frees `names` with pinion_bytes_free.
@@ -1256,8 +1310,8 @@ int32_t pinion_engine_free(pinion_engine *engine);
 
 /* ---- methods
  *
- * RPC methods, and the server. A method is called in the RPC server's process, on its main thread, one call after
- * the other, with the privileges that the process has. A method of an engine's own wins over a built-in one of the
+ * RPC methods, and the server. A method is called in the RPC server's process, on the server's thread, one call after
+ * the other, with the privileges that the process has; one that was added by pinion_methods_add_later may go on elsewhere. A method of an engine's own wins over a built-in one of the
  * same name.
  */
 
@@ -1266,6 +1320,12 @@ int32_t pinion_engine_free(pinion_engine *engine);
  * then. An error's text is the error that the client gets.
  */
 typedef pinion_error *(*pinion_method)(void *data, pinion_view argument, pinion_bytes **reply);
+
+/**
+ * Begins to answer one call: reads `argument`, valid until it returns, and sees to it that `call` is answered some time, by
+ * pinion_call_reply or pinion_call_fail. The server waits meanwhile for other calls.
+ */
+typedef void (*pinion_later_method)(void *data, pinion_view argument, pinion_call *call);
 
 /**
  * Makes a set without methods. The caller registers it, or frees it with pinion_methods_free.
@@ -1296,6 +1356,31 @@ pinion_error *pinion_methods_add_gob(pinion_methods *methods,
                                      pinion_method method,
                                      void *data,
                                      pinion_destroy destroy);
+
+/**
+ * Adds a method whose calls run beside each other and beside those of other methods: `method` begins one on the server's
+ * thread and returns, and the answer follows from any thread. Argument and reply are as in pinion_methods_add_gob. The server
+ * ends after the last answer, even where the client has closed the connection. Else as pinion_methods_add_gob.
+ */
+PINION_MUST_USE
+pinion_error *pinion_methods_add_later(pinion_methods *methods,
+                                       pinion_view name,
+                                       pinion_later_method method,
+                                       void *data,
+                                       pinion_destroy destroy);
+
+/**
+ * Answers a call with a whole gob stream of one value. Takes `call`. Any thread. A stream that is none is the error of the
+ * call, which the client gets.
+ */
+PINION_MUST_USE
+pinion_error *pinion_call_reply(pinion_call *call,
+                                pinion_view reply);
+
+/**
+ * Answers a call with an error, whose text the client gets. Takes `call`. Any thread.
+ */
+PINION_MUST_USE pinion_error *pinion_call_fail(pinion_call *call, pinion_view text);
 
 /**
  * Frees a set that was not registered. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any more.

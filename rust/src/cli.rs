@@ -24,7 +24,7 @@ pub fn main() -> i32 {
         log::warning(format_args!("{error}"));
     }
     command(std::env::args_os().collect()).unwrap_or_else(|error| {
-        log::error(&error);
+        log::fatal(&error);
         lifecycle::FAILURE
     })
 }

@@ -172,33 +172,50 @@ impl MasterConnection {
 
 /// Tells a callback that its result is no longer wanted.
 #[derive(Clone)]
-pub struct Context(Arc<OwnedFd>);
+pub struct Context(Arc<Cancellation>);
+
+/// What all clones of a context share.
+pub struct Cancellation {
+    event: OwnedFd,
+    failure: Mutex<Option<Error>>,
+}
 
 impl Context {
     /// A context that is not cancelled.
     pub fn new() -> crate::Result<Self> {
-        Ok(Context(Arc::new(sys::event::eventfd()?)))
+        Ok(Context(Arc::new(Cancellation { event: sys::event::eventfd()?, failure: Mutex::new(None) })))
     }
 
     /// Cancels the context for every holder of a clone.
     pub fn cancel(&self) -> crate::Result<()> {
-        sys::event::notify(&*self.0)
+        sys::event::notify(&self.0.event)
+    }
+
+    /// Ends what the context belongs to by an error of work that goes on after its callback has returned, as PreStartProcess's
+    /// may. In a run it is the fatal error, unless another one came before, and cancels the context.
+    pub fn fail(&self, error: CallbackError) -> crate::Result<()> {
+        lock(&self.0.failure).get_or_insert(Error::callback(error));
+        self.cancel()
+    }
+
+    /// The error of such work.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        lock(&self.0.failure).clone()
     }
 
     /// Whether the context was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        sys::event::is_readable(&*self.0)
+        sys::event::is_readable(&self.0.event)
     }
 }
 
-impl From<Arc<OwnedFd>> for Context {
-    /// The context behind an event descriptor that another context was.
-    fn from(event: Arc<OwnedFd>) -> Self {
-        Context(event)
+impl From<Arc<Cancellation>> for Context {
+    fn from(shared: Arc<Cancellation>) -> Self {
+        Context(shared)
     }
 }
 
-impl From<Context> for Arc<OwnedFd> {
+impl From<Context> for Arc<Cancellation> {
     fn from(context: Context) -> Self {
         context.0
     }
@@ -207,7 +224,7 @@ impl From<Context> for Arc<OwnedFd> {
 impl AsFd for Context {
     /// A descriptor that is readable once the context is cancelled, for `poll`.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.event.as_fd()
     }
 }
 

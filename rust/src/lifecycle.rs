@@ -71,6 +71,8 @@ pub enum Stop {
         error: Error,
         /// Whether stage 1 has run CleanupHost already.
         cleaned: bool,
+        /// Whether stage 1 has said it, in the program's own log.
+        said: bool,
     },
     /// A process that everything depends on ended, or the starter was asked to: that end is repeated.
     Ended(WaitStatus),
@@ -80,7 +82,7 @@ pub enum Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Stop::Failed { error, cleaned: false }
+        Stop::Failed { error, cleaned: false, said: false }
     }
 }
 
@@ -115,6 +117,7 @@ pub fn start(host: &Host) -> Result<Pending> {
     match lead(host) {
         Ok(pending) | Err(Stop::Became(pending)) => Ok(pending),
         Err(Stop::Ended(status)) => ending::conclude(Ok(status)),
+        Err(Stop::Failed { said: true, .. }) => ending::conclude(Ok(WaitStatus::exit(FAILURE))),
         Err(Stop::Failed { error, .. }) => ending::conclude(Err(error)),
     }
 }

@@ -30,12 +30,14 @@ const PLAIN: i32 = 90;
 pub struct Level(i32);
 
 impl Level {
-    /// The level of this number, −3 to 5; numbers beyond mean the nearest.
+    /// The level of this number, −4 to 5; numbers beyond mean the nearest.
     pub fn new(number: i32) -> Level {
-        Level(number.clamp(-3, 5))
+        Level(number.clamp(-4, 5))
     }
 
-    /// What ended the run or a step of it.
+    /// What ends the run.
+    pub const FATAL: Level = Level(-4);
+    /// What ended a step of it.
     pub const ERROR: Level = Level(-3);
     /// What goes on, but not as asked.
     pub const WARNING: Level = Level(-2);
@@ -113,6 +115,16 @@ static SINK: sink::Place = sink::Place::new();
 /// panics at level debug, and what another thread says at the very moment of the exchange.
 pub fn set_sink(sink: Option<Box<Sink>>) -> Result<()> {
     SINK.set(sink)
+}
+
+/// The error that ends the run, with what helps on a second line.
+pub fn fatal(error: &Error) {
+    message(Level::FATAL, format_args!("{error}"), error.help());
+}
+
+/// Whether messages go to a sink.
+pub fn has_sink() -> bool {
+    SINK.is_set()
 }
 
 /// An error, with what helps on a second line.

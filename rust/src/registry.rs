@@ -2,9 +2,11 @@
 //! The engines of this process by name, and the RPC methods that each one brings. Registration ends when the
 //! lifecycle begins its roles.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::engine::{Document, Engine, Operations, lock};
 use crate::error::{Error, ErrorKind, Result};
@@ -15,48 +17,88 @@ use crate::rpc::{self, builtin};
 
 static REGISTRY: Registry = Registry::new();
 
+/// Hands over what another runtime of the program has registered, by the calls in here.
+pub trait Feeder: Send + Sync {
+    /// How often something was registered there, so far.
+    fn registered(&self) -> u64;
+    /// Hands over what the registry has not been given yet.
+    fn feed(&self);
+}
+
+/// The feeder, with how much of it was handed over when it was last asked.
+static FEEDER: OnceLock<(Box<dyn Feeder>, AtomicU64)> = OnceLock::new();
+
+thread_local! {
+    /// The feeder's own registrations are made on this thread.
+    static FEEDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets engines be handed over when somebody looks for one, and not when they are registered. Errors: there is a feeder.
+pub fn set_feeder(feeder: Box<dyn Feeder>) -> Result<()> {
+    FEEDER
+        .set((feeder, AtomicU64::new(0)))
+        .map_err(|_| Error::new(ErrorKind::AlreadyExists, "let another runtime feed the registry: one does already"))
+}
+
+/// Asks the feeder, before the registry is looked at or changed. Two threads may do so at once: each comes back when all is there
+/// that was registered before.
+fn fed() -> &'static Registry {
+    if let Some((feeder, seen)) = FEEDER.get()
+        && !FEEDING.get()
+    {
+        let registered = feeder.registered();
+        if seen.load(Ordering::Acquire) != registered {
+            FEEDING.set(true);
+            feeder.feed();
+            FEEDING.set(false);
+            seen.fetch_max(registered, Ordering::AcqRel);
+        }
+    }
+    &REGISTRY
+}
+
 /// Makes an engine known under a name, which is case-sensitive. Errors: a name that is empty, has a NUL or is taken;
 /// the lifecycle has begun its roles.
 pub fn register(name: &str, operations: Arc<dyn Operations>) -> Result<()> {
-    REGISTRY.register(name, operations)
+    fed().register(name, operations)
 }
 
 /// As [`register`], in place of an engine that has the name.
 pub fn replace(name: &str, operations: Arc<dyn Operations>) -> Result<()> {
-    REGISTRY.replace(name, operations)
+    fed().replace(name, operations)
 }
 
 /// Makes the methods known that the RPC server serves for an engine, before or after the engine itself. Errors: as
 /// [`register`].
 pub fn register_rpc_methods(name: &str, methods: MethodSet) -> Result<()> {
-    REGISTRY.register_rpc_methods(name, methods)
+    fed().register_rpc_methods(name, methods)
 }
 
 /// As [`register_rpc_methods`], in place of methods that were registered.
 pub fn replace_rpc_methods(name: &str, methods: MethodSet) -> Result<()> {
-    REGISTRY.replace_rpc_methods(name, methods)
+    fed().replace_rpc_methods(name, methods)
 }
 
 /// Chooses the built-in methods that answer beside an engine's own: the table of its product, and what differs in it. The
 /// default is [`builtin::Options::default`]; the last choice holds.
 pub fn choose_builtin_methods(name: &str, options: builtin::Options) -> Result<()> {
-    REGISTRY.choose_builtin_methods(name, options)
+    fed().choose_builtin_methods(name, options)
 }
 
 /// What was chosen for an engine.
 pub fn builtin_methods(name: &str) -> builtin::Options {
-    lock(&REGISTRY.0).builtin.get(name).cloned().unwrap_or_default()
+    lock(&fed().0).builtin.get(name).cloned().unwrap_or_default()
 }
 
 /// The methods registered for an engine.
 pub fn rpc_methods(name: &str) -> Option<Arc<MethodSet>> {
-    lock(&REGISTRY.0).methods.get(name).cloned()
+    lock(&fed().0).methods.get(name).cloned()
 }
 
 /// What the RPC server of an engine answers: its own methods and the built-in ones that were chosen for it. Errors: nothing
 /// is registered under the name; a name of the built-in methods cannot be translated as chosen.
 pub fn service(name: &str) -> Result<Service> {
-    REGISTRY.service(name)
+    fed().service(name)
 }
 
 /// Serves the RPC methods of an engine on a connection until the peer closes it. Errors: as [`service`]; the connection
@@ -67,24 +109,24 @@ pub fn serve_rpc(name: &str, connection: UnixStream) -> Result<()> {
 
 /// The names of the engines, sorted.
 pub fn names() -> Vec<String> {
-    lock(&REGISTRY.0).engines.keys().cloned().collect()
+    lock(&fed().0).engines.keys().cloned().collect()
 }
 
 /// Whether an engine has this name.
 pub fn is_registered(name: &str) -> bool {
-    lock(&REGISTRY.0).engines.contains_key(name)
+    lock(&fed().0).engines.contains_key(name)
 }
 
 /// Finds the engine that a document names, decodes the document around the engine's own configuration object and
 /// hands it to `init_config`. Errors: not JSON; a key of a wrong type (with its path); no or an empty `engineName`; no
 /// such engine (with the names that are registered); a callback panicked.
 pub fn get(json: &[u8]) -> Result<Engine> {
-    REGISTRY.get(json)
+    fed().get(json)
 }
 
 /// Ends registration: a role begins.
 pub fn begin() {
-    lock(&REGISTRY.0).begun = true;
+    lock(&fed().0).begun = true;
 }
 
 /// The lock is held for look-ups only, never while an engine is called or dropped.

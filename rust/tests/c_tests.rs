@@ -36,7 +36,7 @@ macro_rules! programs {
 }
 
 programs! {
-    callbacks client config config_words errors guest launch layout lifecycle misuse misuse_places misuse_threads operations
+    callbacks client config config_words errors feeder guest later launch layout lifecycle misuse misuse_places misuse_threads operations
     ownership ownership_objects panics reentry registry
 }
 

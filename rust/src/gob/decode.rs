@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::compile::check;
+use super::encode::Encoder;
 use super::gather::Gatherer;
 use super::known::Known;
 use super::limits::Limits;
@@ -61,6 +62,11 @@ impl<R: Read> Decoder<R> {
     /// What the stream is read from.
     pub fn reader_mut(&mut self) -> &mut R {
         &mut self.input.reader
+    }
+
+    /// Whether bytes were received that no value used yet.
+    pub fn has_more(&self) -> bool {
+        self.input.has_more()
     }
 
     /// Gives back what the stream is read from; bytes received and not used are lost.
@@ -218,6 +224,13 @@ impl<'a> Raw<'a> {
         let mut parser = ValueParser { scope: self.scope(), types: self.types, budget: self.limits.elements };
         let value = parser.value(&ty, &mut reader, 0)?;
         Ok(Dynamic { types: self.types.clone(), id: self.id, value })
+    }
+
+    /// The value as a stream of its own, with the definitions that it needs.
+    pub fn stream(&self) -> Result<Vec<u8>> {
+        let mut stream = Vec::new();
+        Encoder::new().encode_value(&self.value()?, &mut stream)?;
+        Ok(stream)
     }
 
     /// The value as JSON; see [`Value`](super::Value).

@@ -26,6 +26,11 @@ impl<R: Read> Input<R> {
         Input { reader, bytes: Vec::new(), start: 0, end: 0 }
     }
 
+    /// Whether bytes were received that no message used yet.
+    pub fn has_more(&self) -> bool {
+        self.start < self.end
+    }
+
     /// Where the next message lies, received completely.
     #[inline]
     pub fn message(&mut self, limit: usize) -> Result<(usize, usize)> {

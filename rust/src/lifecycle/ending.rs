@@ -23,7 +23,7 @@ pub fn end(code: i32) -> ! {
 /// Ends the starter, as master or before that, by what came of it.
 pub fn conclude(outcome: Result<WaitStatus>) -> ! {
     end_as(outcome.unwrap_or_else(|error| {
-        log::error(&error);
+        log::fatal(&error);
         WaitStatus::exit(super::FAILURE)
     }))
 }

@@ -201,6 +201,7 @@ impl Run<'_> {
         let mut deadline = None;
         loop {
             let mut fds: Vec<BorrowedFd<'_>> = vec![self.child.as_fd(), self.queue.as_fd()];
+            fds.push(self.context.as_fd());
             if starting.progress != Progress::Over {
                 fds.push(starting.stream.as_fd());
             }
@@ -208,10 +209,13 @@ impl Run<'_> {
             if !ready.contains(&true) {
                 return Err(self.too_long());
             }
+            if ready[2] {
+                return Err(self.failure());
+            }
             if ready[1] {
                 forward_signals(&self.queue, &self.child)?;
             }
-            if ready.get(2) == Some(&true) {
+            if ready.get(3) == Some(&true) {
                 starting.advance()?;
                 deadline = self.container_deadline(starting.progress);
             }
@@ -234,8 +238,8 @@ impl Run<'_> {
             // What has returned stays readable, and is not asked again.
             let create = creating.then(|| threads.create.as_fd());
             let start = starting.then(|| threads.start.as_fd());
-            let fds: Vec<BorrowedFd<'_>> =
-                [Some(threads.monitor.as_fd()), create, start].into_iter().flatten().collect();
+            let always = [Some(threads.monitor.as_fd()), Some(self.context.as_fd())];
+            let fds: Vec<BorrowedFd<'_>> = always.into_iter().chain([create, start]).flatten().collect();
             let ready = sys::event::wait_readable(&fds, remaining(deadline))?;
             if !ready.contains(&true) {
                 return Err(self.too_long());
@@ -254,6 +258,17 @@ impl Run<'_> {
                 let status = threads.monitor.result().map_err(|error| error.during("container monitoring failed"))?;
                 return Ok(self.reported(status));
             }
+            if ready[1] {
+                return Err(self.failure());
+            }
+        }
+    }
+
+    /// Why the context was cancelled before the run was decided.
+    fn failure(&self) -> Error {
+        match self.context.failure() {
+            Some(error) => error.during("pre start process failed"),
+            None => Error::new(ErrorKind::Misuse, "watch over the container: a callback cancelled the run's context"),
         }
     }
 

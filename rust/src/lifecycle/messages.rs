@@ -207,6 +207,8 @@ pub enum FromStage1 {
         report: Report,
         /// Whether CleanupHost has been run by stage 1 itself.
         cleaned: bool,
+        /// Whether stage 1 has said it, in the program's own log.
+        said: bool,
     },
 }
 

@@ -60,7 +60,7 @@ impl Drop for Pending {
         if let Some(work) = self.work.take() {
             // Undone, its parts would kill the processes that are to clean up.
             std::mem::forget(work);
-            log::error(&Error::new(ErrorKind::Refused, format!("run {role}: the program has given its role up")));
+            log::fatal(&Error::new(ErrorKind::Refused, format!("run {role}: the program has given its role up")));
             sys::process::exit(super::FAILURE);
         }
     }

@@ -88,9 +88,9 @@ fn decide(
                     break;
                 }
             }
-            Received::Message(FromStage1::Failed { report, cleaned }, _) => {
+            Received::Message(FromStage1::Failed { report, cleaned, said }, _) => {
                 child.wait()?;
-                return Err(Stop::Failed { error: Error::from(report), cleaned });
+                return Err(Stop::Failed { error: Error::from(report), cleaned, said });
             }
             Received::Closed => return Err(silent_end(child)?),
         }
@@ -218,8 +218,13 @@ impl Stage1 {
     }
 
     fn tell_failure(&self, error: &Error, cleaned: bool) -> i32 {
+        // The starter has no log of the program's.
+        let said = log::has_sink();
+        if said {
+            log::fatal(error);
+        }
         // If the starter is gone, so is everybody who could hear of it.
-        let _ = self.channel.send(&FromStage1::Failed { report: Report::from(error), cleaned }, &[]);
+        let _ = self.channel.send(&FromStage1::Failed { report: Report::from(error), cleaned, said }, &[]);
         255
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 use super::guard;
 use crate::error::Error;
 
-/// Takes one message: its level by number, −3 to 5, and its text with what helps on a second line, without colours, the
+/// Takes one message: its level by number, −4 to 5, and its text with what helps on a second line, without colours, the
 /// level's word and a newline at the end. The text has no NUL and no other control character than newlines and tabs.
 pub type Sink = dyn Fn(i32, &str) + Send + Sync;
 
@@ -42,6 +42,11 @@ impl Place {
             Err(TryLockError::Poisoned(sink)) => sink.into_inner().clone(),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// Whether there is one that may be called.
+    pub fn is_set(&self) -> bool {
+        self.get().is_some()
     }
 
     /// Hands a message to the sink, if one may be called now; `text` is made for it alone. `None`: nobody took it. An error

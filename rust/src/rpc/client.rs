@@ -148,7 +148,7 @@ impl Client {
 
     fn flush_all(&mut self) -> io::Result<()> {
         while self.decoder.reader_mut().push()? {
-            if self.decoder.reader_mut().wait(true)? && self.decoder.receive_more()? == 0 {
+            if self.decoder.reader_mut().wait(true, None)? && self.decoder.receive_more()? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }

@@ -3,7 +3,7 @@
 //! flushed. Reading and sending make progress together, so that two ends with full buffers cannot wait for each other.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -91,8 +91,14 @@ impl Link {
         Ok(false)
     }
 
-    /// Waits until the socket can be written, or read if `reading`. Tells whether it can be read.
-    pub fn wait(&mut self, reading: bool) -> io::Result<bool> {
+    /// Whether a server takes further requests: as long as the peer takes the answers.
+    pub fn takes_more(&self) -> bool {
+        self.unsent() <= self.unsent_limit
+    }
+
+    /// Waits until the socket can be written if something is unsent, or read if `reading`, or `event` can be read. Tells
+    /// whether the socket can be read.
+    pub fn wait(&mut self, reading: bool, event: Option<BorrowedFd<'_>>) -> io::Result<bool> {
         let mut events = PollFlags::empty();
         events.set(PollFlags::POLLIN, reading);
         events.set(PollFlags::POLLOUT, self.unsent() > 0);
@@ -107,8 +113,11 @@ impl Link {
                     PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
                 }
             };
-            let mut polled = [PollFd::new(self.stream.as_fd(), events)];
-            match poll(&mut polled, timeout) {
+            let beside = event.unwrap_or(self.stream.as_fd());
+            let mut polled = [PollFd::new(self.stream.as_fd(), events), PollFd::new(beside, PollFlags::POLLIN)];
+            // A socket that was hung up is always ready, whatever is asked of it.
+            let (from, to) = (usize::from(events.is_empty()), 1 + usize::from(event.is_some()));
+            match poll(&mut polled[from..to], timeout) {
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => {
                     let ready = polled[0].revents().unwrap_or(PollFlags::POLLIN);
@@ -123,7 +132,7 @@ impl Link {
     /// error in place of the end.
     pub fn finish(mut self) -> io::Result<()> {
         while self.push()? {
-            self.wait(false)?;
+            self.wait(false, None)?;
         }
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
         let mut unread = [0; 4096];
@@ -143,8 +152,8 @@ impl Read for Link {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let unsent = self.push()?;
-            if unsent && self.unsent() > self.unsent_limit {
-                self.wait(false)?;
+            if unsent && !self.takes_more() {
+                self.wait(false, None)?;
                 continue;
             }
             let patient = !unsent && (self.deadline.is_none() || self.whole);
@@ -157,7 +166,7 @@ impl Read for Link {
                 }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => {
-                    self.wait(true)?;
+                    self.wait(true, None)?;
                 }
                 Err(Errno::ECONNRESET) => {
                     self.ended = true;

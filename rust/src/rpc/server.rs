@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The answering side: one connection, one call after the other, all on the calling thread. Root directory, umask,
-//! credentials and capabilities that a method changes for its time are then never seen by another call.
+//! credentials and capabilities that a method changes for its time are then never seen by another call. A method may give
+//! its reply later, from a thread of its own.
 
 use std::any::Any;
 use std::os::unix::net::UnixStream;
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::builtin::raise;
 use super::link::{Link, SERVER_UNSENT};
-use super::service::{Reply, Service};
+use super::owed::{self, Ledger};
+use super::service::{Given, Reply, Service};
 use super::wire::{Request, Response};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gob::messages::empty;
@@ -57,6 +59,9 @@ pub fn serve_observed(
     decoder.set_names(service.registered().clone());
     let mut answers = Answers::new(service);
     let ended = loop {
+        if let Err(error) = answers.settle(&mut decoder, true, &mut observer) {
+            break Err(error);
+        }
         answers.request.clear();
         match decoder.decode_into(&mut answers.request) {
             Ok(()) => {}
@@ -70,17 +75,14 @@ pub fn serve_observed(
         if let Err(error) = answers.call(args, &mut observer) {
             break Err(failed(service, error));
         }
-        let link = decoder.reader_mut();
-        link.out().append(&mut answers.answer);
-        empty(&mut answers.answer);
-        if link.unsent() > TOGETHER
-            && let Err(error) = link.push()
-        {
-            break Err(Error::io("send rpc replies", &error));
+        if let Err(error) = answers.send(decoder.reader_mut()) {
+            break Err(error);
         }
     };
+    // As Go's server: what is running may end.
+    let ended = ended.and(answers.settle(&mut decoder, false, &mut observer));
     let flushed = decoder.into_reader().finish();
-    ended.and(flushed.map_err(|error| Error::io("send rpc replies", &error)))
+    ended.and(flushed.map_err(|error| unsent(&error)))
 }
 
 /// Makes the answers of one connection. What one call needs stays for the next, so that a call needs no new memory.
@@ -93,6 +95,15 @@ struct Answers<'a> {
     body: Vec<u8>,
     /// Definitions, header and reply.
     answer: Vec<u8>,
+    /// The calls whose methods reply later.
+    ledger: Ledger,
+}
+
+/// A call, as far as its answer needs it.
+struct Head {
+    service_method: ByteString,
+    seq: u64,
+    start: Option<Instant>,
 }
 
 impl<'a> Answers<'a> {
@@ -104,26 +115,104 @@ impl<'a> Answers<'a> {
             response: Response::default(),
             body: Vec::new(),
             answer: Vec::new(),
+            ledger: Ledger::default(),
         }
     }
 
-    /// Answers one call.
+    /// Hands the answers over that methods gave meanwhile, until a request is there; where none is to be read, until no call
+    /// is owed its answer.
+    fn settle(
+        &mut self,
+        decoder: &mut Decoder<Link>,
+        reading: bool,
+        observer: &mut Option<&mut dyn Observer>,
+    ) -> Result<()> {
+        while !self.ledger.is_empty() {
+            for (call, outcome) in self.ledger.take() {
+                self.answer_later(call, outcome, observer).map_err(|error| failed(self.service, error))?;
+                self.send(decoder.reader_mut())?;
+            }
+            if self.ledger.is_empty() || (reading && decoder.has_more()) {
+                break;
+            }
+            let link = decoder.reader_mut();
+            link.push().map_err(|error| unsent(&error))?;
+            let reading = reading && link.takes_more();
+            if link.wait(reading, self.ledger.event()).map_err(|error| unsent(&error))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an answer where it is sent from.
+    fn send(&mut self, link: &mut Link) -> Result<()> {
+        link.out().append(&mut self.answer);
+        empty(&mut self.answer);
+        if link.unsent() > TOGETHER {
+            link.push().map_err(|error| unsent(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Answers one call, or keeps it until its method does.
     fn call(&mut self, args: gob::Result<Raw<'_>>, observer: &mut Option<&mut dyn Observer>) -> gob::Result<()> {
-        let Answers { service, encoder, request, response, body, answer } = self;
+        let Answers { service, encoder, request, body, ledger, .. } = self;
         let start = observer.is_some().then(Instant::now);
         empty(body);
         let (args, outcome) = match args {
             // An unknown method matters more to the client than an argument that nobody wanted.
             Err(error) => (None, service.find(&request.service_method).and(Err(error.to_string()))),
-            Ok(args) => (Some(args), run(service, &request.service_method, &args, &mut Reply::new(encoder, body))),
+            Ok(args) => {
+                let reply = &mut Reply::new(encoder, body, ledger);
+                (Some(args), run(service, &request.service_method, &args, reply))
+            }
         };
-        let duration = start.map(|start| start.elapsed());
+        let head = Head { service_method: std::mem::take(&mut request.service_method), seq: request.seq, start };
+        match outcome {
+            Ok(Given::Later) => {
+                let args = args.filter(|_| observer.is_some()).map(|args| args.stream()).transpose()?;
+                let Head { service_method, seq, start } = head;
+                ledger.keep(owed::Call { service_method, seq, start, args });
+                Ok(())
+            }
+            outcome => self.answer(head, args, outcome.map(drop), observer),
+        }
+    }
+
+    /// Answers a call whose method has replied at last.
+    fn answer_later(
+        &mut self,
+        call: owed::Call,
+        outcome: owed::Outcome,
+        observer: &mut Option<&mut dyn Observer>,
+    ) -> gob::Result<()> {
+        let owed::Call { service_method, seq, start, args } = call;
+        empty(&mut self.body);
+        let outcome = match outcome {
+            Ok(value) => self.encoder.encode_value(&value, &mut self.body).map_err(|error| error.to_string()),
+            Err(text) => Err(never_empty(text, &service_method)),
+        };
+        let mut args = args.as_deref().map(|stream| Decoder::new(stream, Limits::default()));
+        let args = args.as_mut().map(Decoder::next_value).transpose()?;
+        self.answer(Head { service_method, seq, start }, args, outcome, observer)
+    }
+
+    /// Makes the answer: definitions, header, and the reply or nothing.
+    fn answer(
+        &mut self,
+        mut head: Head,
+        args: Option<Raw<'_>>,
+        outcome: std::result::Result<(), String>,
+        observer: &mut Option<&mut dyn Observer>,
+    ) -> gob::Result<()> {
+        let Answers { encoder, request, response, body, answer, .. } = self;
         if outcome.is_err() {
             // The definitions of a reply that failed stand, and later replies rely on them.
             let (definitions, ..) = gob::encode::first_value(body)?;
             answer.extend_from_slice(&body[..definitions]);
         }
-        if let (Some(observer), Some(duration)) = (observer, duration) {
+        if let (Some(observer), Some(start)) = (observer, head.start) {
             let (types, limits, names) = (encoder.types().clone(), Limits::default(), gob::Names::new());
             let outcome = match &outcome {
                 Ok(()) => {
@@ -132,12 +221,13 @@ impl<'a> Answers<'a> {
                 }
                 Err(text) => Err(text.as_str()),
             };
-            let service_method = &request.service_method.to_string_lossy();
-            observer.called(&Call { service_method, seq: request.seq, args, outcome, duration });
+            let (service_method, duration) = (&head.service_method.to_string_lossy(), start.elapsed());
+            observer.called(&Call { service_method, seq: head.seq, args, outcome, duration });
         }
         response.clear();
-        std::mem::swap(&mut response.service_method, &mut request.service_method);
-        response.seq = request.seq;
+        std::mem::swap(&mut response.service_method, &mut head.service_method);
+        request.service_method = head.service_method;
+        response.seq = head.seq;
         match outcome {
             Ok(()) => {
                 encoder.encode(response, answer)?;
@@ -153,18 +243,29 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// Runs the method; an error's text is never empty, since that would mean success.
-fn run(service: &Service, name: &ByteString, args: &Raw<'_>, reply: &mut Reply<'_>) -> std::result::Result<(), String> {
+/// Runs the method.
+fn run(
+    service: &Service,
+    name: &ByteString,
+    args: &Raw<'_>,
+    reply: &mut Reply<'_>,
+) -> std::result::Result<Given, String> {
     let method = service.find(name)?;
     match catch_unwind(AssertUnwindSafe(|| method.call(args, reply))) {
-        Ok(Ok(())) if reply.was_sent() => Ok(()),
+        Ok(Ok(())) if reply.given() != Given::Nothing => Ok(reply.given()),
         Ok(Ok(())) => Err(format!("rpc: method {name} gave no reply")),
-        Ok(Err(error)) => match error.to_string() {
-            text if text.is_empty() => Err(format!("rpc: method {name} failed")),
-            text => Err(text),
-        },
+        Ok(Err(error)) => Err(never_empty(error.to_string(), name)),
         Err(panic) => Err(format!("rpc: method {name} panicked: {}", panic_text(&*panic))),
     }
+}
+
+/// An empty text would mean success.
+fn never_empty(text: String, name: &ByteString) -> String {
+    if text.is_empty() { format!("rpc: method {name} failed") } else { text }
+}
+
+fn unsent(error: &std::io::Error) -> Error {
+    Error::io("send rpc replies", error)
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::owed::{Ledger, Owed};
 use crate::error::{CallbackError, Error};
 use crate::gob::schema::Ref;
 use crate::gob::{self, Dynamic, Encoder, Names, Raw, Typed, Types};
@@ -23,41 +24,60 @@ pub struct Reply<'a> {
     encoder: &'a mut Encoder,
     /// Messages for the connection: definitions, and the reply as the last.
     out: &'a mut Vec<u8>,
-    sent: bool,
+    given: Given,
+    ledger: &'a mut Ledger,
+}
+
+/// What a method made of its reply.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Given {
+    /// Nothing yet.
+    Nothing,
+    /// It is there.
+    Now,
+    /// It is promised.
+    Later,
 }
 
 impl<'a> Reply<'a> {
-    pub(crate) fn new(encoder: &'a mut Encoder, out: &'a mut Vec<u8>) -> Self {
-        Reply { encoder, out, sent: false }
+    pub(crate) fn new(encoder: &'a mut Encoder, out: &'a mut Vec<u8>, ledger: &'a mut Ledger) -> Self {
+        Reply { encoder, out, given: Given::Nothing, ledger }
+    }
+
+    /// Promises the reply: it is given later, from any thread, and the server takes other calls meanwhile. The connection
+    /// ends only after it, even where the client closed its side.
+    pub fn later(&mut self) -> Result<Owed, CallbackError> {
+        self.once(Given::Later)?;
+        Ok(self.ledger.promise()?)
     }
 
     /// Replies with a Rust value.
     pub fn send<T: Typed + Serialize + ?Sized>(&mut self, value: &T) -> gob::Result<()> {
-        self.once()?;
+        self.once(Given::Now)?;
         self.encoder.encode(value, self.out)
     }
 
     /// Replies with a value, JSON for example, that has the type `ty` of `types`.
     pub fn send_as<T: Serialize + ?Sized>(&mut self, types: &Types, ty: Ref, value: &T) -> gob::Result<()> {
-        self.once()?;
+        self.once(Given::Now)?;
         self.encoder.encode_as(types, ty, value, self.out)
     }
 
     /// Replies with a value that brings its type.
     pub fn send_value(&mut self, value: &Dynamic) -> gob::Result<()> {
-        self.once()?;
+        self.once(Given::Now)?;
         self.encoder.encode_value(value, self.out)
     }
 
-    pub(crate) fn was_sent(&self) -> bool {
-        self.sent
+    pub(crate) fn given(&self) -> Given {
+        self.given
     }
 
-    fn once(&mut self) -> gob::Result<()> {
-        if self.sent {
+    fn once(&mut self, how: Given) -> gob::Result<()> {
+        if self.given != Given::Nothing {
             return Err(gob::Error::data("a method replied twice"));
         }
-        self.sent = true;
+        self.given = how;
         Ok(())
     }
 }
@@ -196,8 +216,8 @@ mod tests {
         let builtin = MethodSet::new().method("Mkdir", |_: ()| Ok(2i64)).method("Chdir", |_: ()| Ok(0i64));
         let service = Service::new("a.b", own, builtin);
         let mut out = Vec::new();
-        let mut encoder = Encoder::new();
-        let mut reply = Reply::new(&mut encoder, &mut out);
+        let (mut encoder, mut ledger) = (Encoder::new(), Ledger::default());
+        let mut reply = Reply::new(&mut encoder, &mut out, &mut ledger);
         let empty = std::sync::Arc::default();
         let (names, limits) = (Names::new(), gob::Limits::default());
         let args = Raw::own(&empty, &names, &limits, 2, &[0, 0]);

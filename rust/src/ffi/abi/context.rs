@@ -2,15 +2,16 @@
 //! What callbacks get besides: contexts, master's signals, stage 2's connection to master. They are valid until the
 //! callback returns.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
 use super::crossing::pinion_error;
 use super::guard::{answer, free, guard};
 use super::handle::{self, Opaque};
 use super::view::{check, put};
-use crate::engine::{Context, MasterConnection, Signals};
+use crate::engine::{Cancellation, Context, MasterConnection, Signals};
 use crate::ffi::sys;
+use crate::ffi::sys::descriptor::duplicate;
 
 /// Tells a callback that its result is no longer wanted. Any thread.
 pub struct pinion_context {
@@ -18,7 +19,7 @@ pub struct pinion_context {
 }
 
 impl Opaque for pinion_context {
-    type Inner = OwnedFd;
+    type Inner = Cancellation;
     const NAME: &'static str = "pinion_context";
 }
 
@@ -47,10 +48,38 @@ pub unsafe extern "C" fn pinion_context_is_cancelled(context: *const pinion_cont
 /// closed or kept. -1 for what is no context.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pinion_context_fd(context: *const pinion_context) -> i32 {
-    answer(-1, || Ok(handle::get(context)?.as_raw_fd()))
+    answer(-1, || Ok(Context::from(handle::get(context)?).as_fd().as_raw_fd()))
 }
 
-/// Frees a context that pinion_context_new made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
+/// Makes an object of the program's own of a callback's context, for work that goes on after the callback has returned. The
+/// caller frees `kept` with pinion_context_free.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_context_keep(
+    context: *const pinion_context,
+    kept: *mut *mut pinion_context,
+) -> *mut pinion_error {
+    guard(|| {
+        let shared = handle::get(context)?;
+        put(kept, "the place for the context", || handle::share(shared))
+    })
+}
+
+/// Ends a run by an error of work that goes on after its callback has returned, as PreStartProcess's may: it is the fatal
+/// error, unless another one came before, and cancels the context. Takes `failure`, refusals included.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_context_fail(
+    context: *const pinion_context,
+    failure: *mut pinion_error,
+) -> *mut pinion_error {
+    guard(|| {
+        let failure = handle::take_shared(failure)?;
+        Context::from(handle::get(context)?).fail(Box::new(failure.error.clone()))
+    })
+}
+
+/// Frees a context that pinion_context_new or pinion_context_keep made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
 /// more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pinion_context_free(context: *mut pinion_context) -> i32 {
@@ -86,7 +115,25 @@ pub unsafe extern "C" fn pinion_signals_new(
     })
 }
 
-/// Frees a queue that pinion_signals_new made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
+/// The same for a program whose own runtime receives its signals: `source` is read as a signalfd(2) is, a struct
+/// signalfd_siginfo for each signal, and may be a pipe. It does not block, and stays the caller's, who may close it after this.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_signals_from(
+    context: *const pinion_context,
+    source: i32,
+    signals: *mut *mut pinion_signals,
+) -> *mut pinion_error {
+    guard(|| {
+        let context = Context::from(handle::get(context)?);
+        put(signals, "the place for the signals", || {
+            let queue = duplicate(source, "take signals from the program")?;
+            handle::own(Signals::new(Arc::new(queue), context))
+        })
+    })
+}
+
+/// Frees a queue that pinion_signals_new or pinion_signals_from made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
 /// more, or was lent to a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pinion_signals_free(signals: *mut pinion_signals) -> i32 {
@@ -154,6 +201,6 @@ pub unsafe extern "C" fn pinion_master_close(master: *mut pinion_master) -> *mut
 }
 
 /// For a callback's argument.
-pub(super) fn shared(context: &Context) -> Arc<OwnedFd> {
+pub(super) fn shared(context: &Context) -> Arc<Cancellation> {
     context.clone().into()
 }

@@ -78,7 +78,7 @@ pub unsafe extern "C" fn pinion_lifecycle_bootstrap(host: *const pinion_host) {
     let ended = answer(lifecycle::FAILURE, || match read(host).and_then(|host| begin(&host)) {
         Ok(()) => Ok(0),
         Err(error) => {
-            log::error(&error);
+            log::fatal(&error);
             Ok(lifecycle::FAILURE)
         }
     });

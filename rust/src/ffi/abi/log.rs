@@ -9,7 +9,7 @@ use super::guard::{answer, guard};
 use super::view::pinion_view;
 use crate::log::{self, Level};
 
-/// Gets a message in place of the standard error stream: its level, -3 (error) to 5 (debug), and its text in one
+/// Gets a message in place of the standard error stream: its level, -4 (fatal) to 5 (debug), and its text in one
 /// line, with what helps in a second one; valid for the call. Called on the thread that says something, at any
 /// moment, also by two threads at once.
 pub type pinion_log_sink = Option<unsafe extern "C" fn(data: *mut c_void, level: i32, text: *const c_char)>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! RPC methods, and the server. A method is called in the RPC server's process, on its main thread, one call after
-//! the other, with the privileges that the process has. A method of an engine's own wins over a built-in one of the
+//! RPC methods, and the server. A method is called in the RPC server's process, on the server's thread, one call after
+//! the other, with the privileges that the process has; one that was added by pinion_methods_add_later may go on elsewhere. A method of an engine's own wins over a built-in one of the
 //! same name.
 
 use std::ffi::c_void;
@@ -18,7 +18,7 @@ use crate::ffi::sys::descriptor::duplicate;
 use crate::registry;
 use crate::rpc::json::json_method;
 use crate::rpc::service::MethodSet;
-use crate::rpc::stream::gob_method;
+use crate::rpc::stream::{OwedGob, gob_method, later_gob_method};
 
 /// The methods that an engine brings, until they are registered. One thread at a time.
 pub struct pinion_methods {
@@ -44,13 +44,8 @@ struct Answer {
 
 impl Answer {
     fn new(method: pinion_method, data: Foreign, name: &str) -> Result<Answer> {
-        let missing = || Error::new(ErrorKind::Misuse, format!("RPC method {name:?}: NULL in place of a function"));
-        if name.is_empty() || name.contains(['.', '\0']) {
-            return Err(Error::invalid(format!(
-                "RPC method {name:?}: a name is not empty and has no full stop and no NUL"
-            )));
-        }
-        Ok(Answer { call: method.ok_or_else(missing)?, data, name: name.to_owned() })
+        let name = checked_name(name)?;
+        Ok(Answer { call: method.ok_or_else(|| no_function(name))?, data, name: name.to_owned() })
     }
 
     fn answer(&self, argument: &[u8]) -> Result<Vec<u8>, CallbackError> {
@@ -60,6 +55,18 @@ impl Answer {
         let returned = unsafe { (self.call)(self.data.data(), pinion_view::of(argument), &raw mut reply) };
         adopt_bytes(reply, &self.name, adopt(returned, &self.name))
     }
+}
+
+fn checked_name(name: &str) -> Result<&str> {
+    if name.is_empty() || name.contains(['.', '\0']) {
+        let text = format!("RPC method {name:?}: a name is not empty and has no full stop and no NUL");
+        return Err(Error::invalid(text));
+    }
+    Ok(name)
+}
+
+fn no_function(name: &str) -> Error {
+    Error::new(ErrorKind::Misuse, format!("RPC method {name:?}: NULL in place of a function"))
 }
 
 /// Makes a set without methods. The caller registers it, or frees it with pinion_methods_free.
@@ -114,6 +121,83 @@ pub unsafe extern "C" fn pinion_methods_add_gob(
             *methods = std::mem::take(methods).with(name, gob_method(move |gob| answer.answer(gob)));
             Ok(())
         })
+    })
+}
+
+/// One call that waits for its answer, which any thread gives.
+pub struct pinion_call {
+    _opaque: (),
+}
+
+impl Opaque for pinion_call {
+    type Inner = OwedGob;
+    const NAME: &'static str = "pinion_call";
+}
+
+/// Begins to answer one call: reads `argument`, valid until it returns, and sees to it that `call` is answered some time, by
+/// pinion_call_reply or pinion_call_fail. The server waits meanwhile for other calls.
+pub type pinion_later_method =
+    Option<unsafe extern "C" fn(data: *mut c_void, argument: pinion_view, call: *mut pinion_call)>;
+
+struct Later {
+    call: unsafe extern "C" fn(*mut c_void, pinion_view, *mut pinion_call),
+    data: Foreign,
+}
+
+impl Later {
+    fn start(&self, argument: &[u8], owed: OwedGob) {
+        // Where no object can be made, the call is answered by being dropped.
+        if let Ok(call) = handle::own(owed) {
+            // SAFETY: the function and its data were registered together; the argument is valid for the call.
+            unsafe { (self.call)(self.data.data(), pinion_view::of(argument), call) }
+        }
+    }
+}
+
+/// Adds a method whose calls run beside each other and beside those of other methods: `method` begins one on the server's
+/// thread and returns, and the answer follows from any thread. Argument and reply are as in pinion_methods_add_gob. The server
+/// ends after the last answer, even where the client has closed the connection. Else as pinion_methods_add_gob.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_methods_add_later(
+    methods: *mut pinion_methods,
+    name: pinion_view,
+    method: pinion_later_method,
+    data: *mut c_void,
+    destroy: pinion_destroy,
+) -> *mut pinion_error {
+    let data = Foreign::new(data, destroy);
+    guard(|| {
+        let name = checked_name(name.text("a method's name")?)?;
+        let later = Later { call: method.ok_or_else(|| no_function(name))?, data };
+        handle::with(methods, |methods| {
+            let method = later_gob_method(move |argument, owed| later.start(argument, owed));
+            *methods = std::mem::take(methods).with(name, method);
+            Ok(())
+        })
+    })
+}
+
+/// Answers a call with a whole gob stream of one value. Takes `call`. Any thread. A stream that is none is the error of the
+/// call, which the client gets.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_call_reply(call: *mut pinion_call, reply: pinion_view) -> *mut pinion_error {
+    guard(|| {
+        let owed = handle::take(call)?;
+        owed.answer(Ok(reply.bytes("the reply")?));
+        Ok(())
+    })
+}
+
+/// Answers a call with an error, whose text the client gets. Takes `call`. Any thread.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_call_fail(call: *mut pinion_call, text: pinion_view) -> *mut pinion_error {
+    guard(|| {
+        let owed = handle::take(call)?;
+        owed.answer(Err(String::from_utf8_lossy(text.bytes("the error's text")?).into_owned()));
+        Ok(())
     })
 }
 

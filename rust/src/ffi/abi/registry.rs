@@ -4,6 +4,7 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::adapter::Engine;
 use super::crossing::pinion_error;
@@ -12,10 +13,10 @@ use super::guard::guard;
 use super::handle;
 use super::methods::pinion_methods;
 use super::operations::{Table, pinion_operations};
-use super::view::{block, list, pinion_bytes, pinion_view, put_bytes, sized};
+use super::view::{block, check, list, pinion_bytes, pinion_view, put_bytes, sized};
 use crate::engine::Operations;
 use crate::error::{Error, ErrorKind, Result};
-use crate::registry;
+use crate::registry::{self, Feeder};
 use crate::rpc::builtin::{MountReply, Options, PRODUCTS, Resolver};
 
 /// What registering and replacing an engine have in common.
@@ -169,6 +170,51 @@ pub unsafe extern "C" fn pinion_choose_builtin_methods(
     choice: *const pinion_builtin_options,
 ) -> *mut pinion_error {
     guard(|| registry::choose_builtin_methods(name.text("the engine's name")?, options(choice)?))
+}
+
+/// Registers, by pinion_replace and pinion_replace_rpc_methods, what another runtime of the program keeps. On the thread that
+/// looks at the registry; two threads may call it at once, and each returns when all is registered.
+pub type pinion_feed = Option<unsafe extern "C" fn(data: *mut c_void)>;
+
+struct Feed {
+    call: unsafe extern "C" fn(*mut c_void),
+    data: Foreign,
+    registered: &'static AtomicU64,
+}
+
+impl Feeder for Feed {
+    fn registered(&self) -> u64 {
+        self.registered.load(Ordering::SeqCst)
+    }
+
+    fn feed(&self) {
+        // SAFETY: the function and its data were given together, for any thread.
+        unsafe { (self.call)(self.data.data()) }
+    }
+}
+
+/// Lets another runtime of the program keep its engines to itself until somebody looks for one: for runtimes to which a call
+/// into C is dear. `registered` counts what was registered there: it is read atomically before the registry is looked at or
+/// changed, and where it has grown `feed` is called first. It stays valid as long as the process lives. `data` is passed to
+/// `feed`; it is never destroyed. Once; any thread. Errors: PINION_ALREADY_EXISTS; PINION_MISUSE.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_set_feeder(
+    feed: pinion_feed,
+    data: *mut c_void,
+    registered: *const u64,
+) -> *mut pinion_error {
+    let data = Foreign::new(data, None);
+    guard(|| {
+        let missing =
+            || Error::new(ErrorKind::Misuse, "let another runtime feed the registry: NULL in place of a function");
+        let call = feed.ok_or_else(missing)?;
+        check(registered, "the count of what was registered")?;
+        // SAFETY: the caller promises that the number lives as long as the process and is changed atomically; the pointer is
+        // aligned.
+        let registered = unsafe { AtomicU64::from_ptr(registered.cast_mut()) };
+        registry::set_feeder(Box::new(Feed { call, data, registered }))
+    })
 }
 
 /// The names of the engines, sorted, each ended by a NUL. The caller frees `names` with pinion_bytes_free.

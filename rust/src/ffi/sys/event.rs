@@ -25,6 +25,12 @@ pub fn notify(event: impl AsFd) -> Result<()> {
     nix::unistd::write(event, &1u64.to_ne_bytes()).map(|_| ()).tried(|| "signal an event descriptor")
 }
 
+/// Takes what made an event counter readable.
+pub fn clear(event: impl AsFd) {
+    // It is not readable any more in any case: nothing was there, or this took it.
+    let _ = nix::unistd::read(event, &mut [0; 8]);
+}
+
 /// Whether a descriptor is readable, closed or broken at this moment.
 pub fn is_readable(fd: impl AsFd) -> bool {
     matches!(wait_readable(&[fd.as_fd()], Some(Duration::ZERO)).as_deref(), Ok([true]))
