@@ -8,16 +8,20 @@ import (
 	"fmt"
 	"os"
 
+	_ "github.com/pinion-runtime/pinion/go/engine" // waits for the core
 	"github.com/pinion-runtime/pinion/go/internal/capi"
 	"github.com/pinion-runtime/pinion/go/internal/hook"
 )
 
 func init() {
-	if err := capi.CheckABI(); err != nil {
+	err := capi.CheckABI()
+	if err == nil {
+		err = hook.Attach(capi.Core{})
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(255)
 	}
-	hook.Attach(capi.Core{})
 }
 
 // Version returns the version of the core that the program runs with, as three numbers with full stops between them.

@@ -12,47 +12,91 @@ import (
 	"sync"
 
 	"github.com/pinion-runtime/pinion/go/internal/hook"
+	"github.com/pinion-runtime/pinion/go/internal/reflectrpc"
 )
 
 // known is the process's registry. It is a package variable so that it is there before any package that registers is
 // initialised.
-var known = registry{engines: map[string]*entry[hook.Engine]{}, methods: map[string]*entry[any]{}}
+var known = registry{engines: shelf[hook.Engine]{}, methods: shelf[service]{}}
 
 func init() {
 	hook.OnCore(known.attach)
 }
 
-// registry has what is registered in Go, by name.
+// registry has what is registered in Go, by name. The core is given it when somebody looks there: a call into C takes longer than
+// everything else in here.
 type registry struct {
-	// handing keeps the order of registrations the same here and in the core. It is held while the core is called, which
-	// may call forget meanwhile: that one does not take it.
+	// handing lets one at a time hand over. It is held while the core is called, which may call forget meanwhile: that one
+	// does not take it.
 	handing sync.Mutex
-	// mutex guards the maps and the entries' errors, and is held for look-ups only.
+	// mutex guards the rest, and is held for look-ups only.
 	mutex   sync.Mutex
-	engines map[string]*entry[hook.Engine]
-	methods map[string]*entry[any]
+	engines shelf[hook.Engine]
+	methods shelf[service]
+	// waiting is what the core has not been given yet, in the order of registration.
+	waiting []func(hook.Core)
 }
+
+type shelf[T any] map[string]*entry[T]
 
 // entry is one registration.
 type entry[T any] struct {
 	value T
 	// err says that the registration failed, and why.
 	err error
-	// handed says that the core was given it. Guarded by handing.
-	handed bool
+	// waits says that the core has not been given it.
+	waits bool
 }
+
+// service is a value with RPC methods, and those of its methods that net/rpc would serve.
+type service struct {
+	receiver any
+	methods  []hook.Method
+	unfit    []string
+}
+
+// put adds an entry in place of one of the same name. hand is to be called with the core later, once for a name that waits.
+func put[T any](r *registry, on shelf[T], name string, added *entry[T], hand func(core hook.Core, e *entry[T]) error) {
+	if added.err == nil && hook.Begun() {
+		added.err = errBegun
+	}
+	r.mutex.Lock()
+	before := on[name]
+	on[name] = added
+	added.waits = added.err == nil
+	if added.waits && (before == nil || !before.waits) {
+		r.waiting = append(r.waiting, func(core hook.Core) {
+			r.mutex.Lock()
+			last := on[name]
+			due := last != nil && last.waits
+			if due {
+				last.waits = false
+			}
+			r.mutex.Unlock()
+			if !due {
+				return
+			}
+			if err := hand(core, last); err != nil {
+				r.mutex.Lock()
+				last.err = err
+				r.mutex.Unlock()
+			}
+		})
+	}
+	r.mutex.Unlock()
+	if core := hook.Current(); core != nil {
+		core.Registered()
+	}
+}
+
+var errBegun = errors.New("registration after the lifecycle has begun")
 
 // registerEngine makes an engine known, or why it is none: that takes the name too, since what was asked for is not there.
 func (r *registry) registerEngine(name string, engine hook.Engine, err error) {
-	r.handing.Lock()
-	defer r.handing.Unlock()
 	added := &entry[hook.Engine]{value: engine, err: cmp.Or(checkName("engine", name), err)}
-	r.mutex.Lock()
-	r.engines[name] = added
-	r.mutex.Unlock()
-	if core := hook.Current(); core != nil {
-		r.handEngine(core, name, added)
-	}
+	put(r, r.engines, name, added, func(core hook.Core, e *entry[hook.Engine]) error {
+		return core.Register(name, e.value, func() { r.forget(name, e) })
+	})
 }
 
 func (r *registry) registerMethods(name string, receiver any) {
@@ -60,15 +104,15 @@ func (r *registry) registerMethods(name string, receiver any) {
 	if receiver == nil {
 		return
 	}
-	r.handing.Lock()
-	defer r.handing.Unlock()
-	added := &entry[any]{value: receiver, err: checkName("RPC methods of", name)}
-	r.mutex.Lock()
-	r.methods[name] = added
-	r.mutex.Unlock()
-	if core := hook.Current(); core != nil {
-		r.handMethods(core, name, added)
+	found, unfit := reflectrpc.New(receiver)
+	methods := make([]hook.Method, len(found))
+	for i, method := range found {
+		methods[i] = method
 	}
+	added := &entry[service]{value: service{receiver, methods, unfit}, err: checkName("RPC methods of", name)}
+	put(r, r.methods, name, added, func(core hook.Core, e *entry[service]) error {
+		return core.RegisterMethods(name, e.value.methods, e.value.unfit)
+	})
 }
 
 func checkName(what, name string) error {
@@ -81,42 +125,26 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// attach hands over what was registered before there was a core.
-func (r *registry) attach(core hook.Core) {
+// attach lets the core ask for what was registered, before there was one and from now on.
+func (r *registry) attach(core hook.Core) error {
+	if err := core.SetFeeder(r.feed); err != nil {
+		return err
+	}
+	core.Registered()
+	return nil
+}
+
+// feed hands over what the core has not been given yet.
+func (r *registry) feed(core hook.Core) {
 	r.handing.Lock()
 	defer r.handing.Unlock()
 	r.mutex.Lock()
-	engines, methods := maps.Clone(r.engines), maps.Clone(r.methods)
+	waiting := r.waiting
+	r.waiting = nil
 	r.mutex.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(engines)) {
-		r.handEngine(core, name, engines[name])
+	for _, hand := range waiting {
+		hand(core)
 	}
-	for _, name := range slices.Sorted(maps.Keys(methods)) {
-		r.handMethods(core, name, methods[name])
-	}
-}
-
-func (r *registry) handEngine(core hook.Core, name string, e *entry[hook.Engine]) {
-	// A registration that runs while the core is attached is handed over by itself, and met by attach again.
-	if e.err != nil || e.handed {
-		return
-	}
-	e.handed = true
-	r.fail(&e.err, core.Register(name, e.value, func() { r.forget(name, e) }))
-}
-
-func (r *registry) handMethods(core hook.Core, name string, e *entry[any]) {
-	if e.err != nil || e.handed {
-		return
-	}
-	e.handed = true
-	r.fail(&e.err, core.RegisterMethods(name, e.value))
-}
-
-func (r *registry) fail(where *error, err error) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	*where = err
 }
 
 // forget removes an engine whose name something else has taken in the core, unless that was another engine from here.
@@ -151,7 +179,7 @@ func (r *registry) receiver(name string) any {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	if e := r.methods[name]; e != nil && e.err == nil {
-		return e.value
+		return e.value.receiver
 	}
 	return nil
 }
@@ -172,6 +200,10 @@ func (r *registry) names() []string {
 
 // failures joins the errors of the registrations, sorted by name.
 func (r *registry) failures() error {
+	if core := hook.Current(); core != nil {
+		// It looks at its registry, and is given what it has not got.
+		core.Names()
+	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	var failed []error

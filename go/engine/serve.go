@@ -25,7 +25,7 @@ func (r *registry) serve(name string, conn net.Conn) {
 	// The server that net/rpc keeps for the whole process would mix the methods of engines.
 	server := rpc.NewServer()
 	// It prints a line where no method fits: then it is not asked.
-	if service, _ := reflectrpc.New(receiver); len(service.Methods()) > 0 {
+	if methods, _ := reflectrpc.New(receiver); len(methods) > 0 {
 		// Nothing is left that could fail: the name was checked, and the server is new.
 		_ = server.RegisterName(name, receiver)
 	}

@@ -36,8 +36,8 @@ type Ended = capi.Ended
 // Host is what a product decides about its starter. The zero value is a starter that says everything on the standard error stream
 // and needs its main thread for nothing else.
 type Host struct {
-	// Log gets the messages of the core in place of the standard error stream: a level, -3 (error) to 5 (debug), and a text, with
-	// what helps in a second line. Any thread calls it at any moment.
+	// Log gets the messages of the core in place of the standard error stream: a level, -4 (what ends the run) and -3 (error) to 5
+	// (debug), and a text, with what helps in a second line. Any thread calls it at any moment.
 	Log func(level int, text string)
 	// Explain makes the text for people of an error that an engine returned.
 	Explain func(error) string
@@ -92,6 +92,6 @@ func run() {
 
 // fail says why and ends the process, as the core does.
 func fail(err error) {
-	capi.LogError(err)
+	capi.LogFatal(err)
 	os.Exit(255)
 }

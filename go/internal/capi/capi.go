@@ -18,10 +18,13 @@ import (
 	"runtime/cgo"
 	"strings"
 	"unsafe"
+
+	"github.com/pinion-runtime/pinion/go/internal/hook"
 )
 
 // The levels of messages that are used here.
 const (
+	levelFatal   = -4
 	levelError   = -3
 	levelWarning = -2
 	levelDebug   = 5
@@ -35,6 +38,11 @@ func CheckABI() error {
 	if is := uint32(C.pinion_abi_version()); is != C.PINION_ABI_VERSION {
 		return fmt.Errorf("use libpinion: its interface has version %d, and this program was built for version %d: "+
 			"build the program again with the header that belongs to the library", is, C.PINION_ABI_VERSION)
+	}
+	// The shared library, which may be exchanged, says 0.
+	if with, is := uint64(C.pinion_go_build), uint64(C.pinion_build()); with != 0 && is != 0 && with != is {
+		return fmt.Errorf("use libpinion: this program was compiled for build %016x of the archive and linked with build %016x: "+
+			"build it with go build -a, as the go command does not look into archives", with, is)
 	}
 	return nil
 }
@@ -75,7 +83,7 @@ func pinionGoDrop(handle C.uintptr_t) {
 	cgo.Handle(handle).Delete()
 }
 
-// Log says something as the core does: at a level from -3 (error) to 5 (debug), in one line.
+// Log says something as the core does: at a level from -4 (fatal) to 5 (debug), in one line.
 func Log(level int, text string) {
 	C.pinion_log(C.int32_t(level), view(strings.ToValidUTF8(text, "\uFFFD")))
 }
@@ -167,6 +175,7 @@ func CurrentRole() Role {
 
 // RunRole runs the role and ends the process. It returns only with an error: there is no role.
 func RunRole() error {
+	hook.Begin()
 	err := lift(C.pinion_lifecycle_run_role())
 	if err == nil {
 		err = errors.New("run the role of this process: it came back")

@@ -11,7 +11,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,10 +35,9 @@ func withContext(raw *C.pinion_context, body func(context.Context) error) error 
 			cancel()
 		}
 	}()
-	process := syscall.Getpid()
 	defer func() {
 		// A child that the callback has forked has nobody to wait for.
-		if syscall.Getpid() == process {
+		if !forked() {
 			watch.Close()
 			<-done
 		}
@@ -61,12 +59,20 @@ func awaitReadable(file *os.File) error {
 	})
 }
 
-// fatal is where a callback may put an error after it has returned.
-func fatal() chan error {
+// failing makes the channel by which a callback may end the run after it has returned. The first error counts.
+func failing(raw *C.pinion_context) (chan error, error) {
+	var kept *C.pinion_context
+	if err := lift(C.pinion_context_keep(raw, &kept)); err != nil {
+		return nil, err
+	}
 	errors := make(chan error, 1)
 	go func() {
-		Log(levelError, fmt.Sprintf("pre start process failed: %v", <-errors))
-		syscall.Kill(os.Getpid(), syscall.SIGTERM)
+		// It lives as long as the process: nobody knows when the last one may come.
+		for err := range errors {
+			if err != nil {
+				warn(lift(C.pinion_context_fail(kept, lower(err))))
+			}
+		}
 	}()
-	return errors
+	return errors, nil
 }

@@ -12,9 +12,9 @@ import (
 	"net"
 	"runtime/cgo"
 	"strings"
+	"sync/atomic"
 
 	"github.com/pinion-runtime/pinion/go/internal/hook"
-	"github.com/pinion-runtime/pinion/go/internal/reflectrpc"
 )
 
 // Core is the registry and the RPC server of the core, for package core alone.
@@ -26,9 +26,8 @@ func (Core) Register(name string, engine hook.Engine, gone func()) error {
 	return lift(C.pinion_go_replace(view(name), C.uintptr_t(own), C.bool(engine.HasPreStartProcess())))
 }
 
-// RegisterMethods makes the methods of receiver known that net/rpc would serve, in place of others.
-func (Core) RegisterMethods(name string, receiver any) error {
-	service, unfit := reflectrpc.New(receiver)
+// RegisterMethods makes RPC methods known, in place of others.
+func (Core) RegisterMethods(name string, methods []hook.Method, unfit []string) error {
 	for _, text := range unfit {
 		Log(levelDebug, fmt.Sprintf("RPC methods of %q: %s", name, text))
 	}
@@ -36,7 +35,7 @@ func (Core) RegisterMethods(name string, receiver any) error {
 	if err := lift(C.pinion_methods_new(&set)); err != nil {
 		return err
 	}
-	for _, method := range service.Methods() {
+	for _, method := range methods {
 		handle := cgo.NewHandle(method)
 		if err := lift(C.pinion_go_add_method(set, view(method.Name()), C.uintptr_t(handle))); err != nil {
 			C.pinion_methods_free(set)
@@ -46,17 +45,23 @@ func (Core) RegisterMethods(name string, receiver any) error {
 	return lift(C.pinion_replace_rpc_methods(view(name), set))
 }
 
-//export pinionGoAnswer
-func pinionGoAnswer(handle C.uintptr_t, argument C.pinion_view, reply **C.pinion_bytes) *C.pinion_error {
-	method := cgo.Handle(handle).Value().(*reflectrpc.Method)
-	return guarded(method.Name(), func() error {
-		bytes, err := method.Call(lent(argument))
-		if err != nil {
-			return err
-		}
-		return give(bytes, reply)
-	})
+// registered is the core's to read at any time, without a call.
+var registered = (*uint64)(&C.pinion_go_registered)
+
+// feed is called before the core looks at its registry.
+var feed func(hook.Core)
+
+// SetFeeder lets the core ask for what was registered in Go.
+func (Core) SetFeeder(to func(hook.Core)) error {
+	feed = to
+	return lift(C.pinion_go_set_feeder())
 }
+
+// Registered says that there is something new to ask for.
+func (Core) Registered() { atomic.AddUint64(registered, 1) }
+
+//export pinionGoFeed
+func pinionGoFeed() { feed(Core{}) }
 
 // Names lists the engines of every language, sorted.
 func (Core) Names() []string {

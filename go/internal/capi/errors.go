@@ -4,7 +4,6 @@ package capi
 
 /*
 #include <stdlib.h>
-#include <unistd.h>
 #include "vtable.h"
 */
 import "C"
@@ -40,14 +39,14 @@ func (e *Error) Unwrap() error {
 	return e.cause
 }
 
-// LogError says an error as the core does its own, with what helps.
-func LogError(err error) {
+// LogFatal says the error that ends the process as the core does its own, with what helps.
+func LogFatal(err error) {
 	text := err.Error()
 	var own *Error
 	if errors.As(err, &own) && own.help != "" {
 		text += "\n  help: " + own.help
 	}
-	Log(levelError, text)
+	Log(levelFatal, text)
 }
 
 // describe makes the text of an engine's error; a host may have its own.
@@ -106,12 +105,10 @@ func look(raw *C.pinion_error) error {
 
 // guarded calls a callback and makes its error, or its panic, an error of the core.
 func guarded(name string, body func() error) (raw *C.pinion_error) {
-	returned, process := false, syscall.Getpid()
+	returned := false
 	defer func() {
-		if syscall.Getpid() != process {
-			// It would wait for ever for Go's other threads, which it does not have.
-			Log(levelError, name+" returned in a process that it has forked as well\n  help: such a child executes a program or calls _exit")
-			C._exit(exitFailure)
+		if forked() {
+			endFork(name)
 		}
 		if returned {
 			return

@@ -9,6 +9,7 @@ import "C"
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pinion-runtime/pinion/go/internal/hook"
 )
@@ -166,9 +170,48 @@ func (f *found) PostStartProcess(ctx context.Context, pid int) error {
 	})
 }
 
-func (f *found) MonitorContainer(pid int, _ chan os.Signal) (syscall.WaitStatus, error) {
-	return 0, errors.New("call MonitorContainer of an engine of another language: it reads its signals from the core's own queue, " +
-		"which a process with Go's threads does not have")
+// MonitorContainer hands the signals on as the engine reads them, from a descriptor.
+func (f *found) MonitorContainer(pid int, signals chan os.Signal) (syscall.WaitStatus, error) {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return 0, fmt.Errorf("hand signals to an engine of another language: make a pipe: %w", err)
+	}
+	to := os.NewFile(uintptr(pipe[1]), "signals")
+	defer to.Close()
+	done := make(chan struct{})
+	defer close(done)
+	var status C.int32_t
+	err := f.with(context.Background(), func(ctx *C.pinion_context) *C.pinion_error {
+		var queue *C.pinion_signals
+		failed := C.pinion_signals_from(ctx, C.int32_t(pipe[0]), &queue)
+		unix.Close(pipe[0])
+		if failed != nil {
+			return failed
+		}
+		defer C.pinion_signals_free(queue)
+		go hand(signals, to, done)
+		return C.pinion_engine_monitor_container(f.raw, C.int32_t(pid), queue, &status)
+	})
+	return syscall.WaitStatus(status), err
+}
+
+// hand writes signals as signalfd(2) gives them.
+func hand(signals <-chan os.Signal, to *os.File, done <-chan struct{}) {
+	for {
+		select {
+		case next, open := <-signals:
+			if !open {
+				return
+			}
+			info := make([]byte, unsafe.Sizeof(unix.SignalfdSiginfo{}))
+			kind, _ := next.(syscall.Signal)
+			binary.NativeEndian.PutUint32(info, uint32(kind))
+			// Its error is that of a pipe whose reader has returned.
+			to.Write(info)
+		case <-done:
+			return
+		}
+	}
 }
 
 func (f *found) CleanupContainer(ctx context.Context, fatal error, status syscall.WaitStatus) error {

@@ -97,7 +97,7 @@ func pinionGoEncodeConfig(document C.uintptr_t, text **C.pinion_bytes) *C.pinion
 func pinionGoInitConfig(document C.uintptr_t) {
 	// The callback has no result, but a panic in it must not cross the core's frames.
 	if raw := guarded("InitConfig", func() error { documentOf(document).Init(); return nil }); raw != nil {
-		LogError(lift(raw))
+		LogFatal(lift(raw))
 		C.exit(exitFailure)
 	}
 }
@@ -198,6 +198,10 @@ func (e Ended) Error() string {
 func pinionGoPreStartProcess(data C.uintptr_t, raw *C.pinion_context, pid, master C.int32_t) *C.pinion_error {
 	return guarded("PreStartProcess", func() error {
 		return withContext(raw, func(ctx context.Context) error {
+			fatal, err := failing(raw)
+			if err != nil {
+				return err
+			}
 			connection, err := share(int(master), "the connection to stage 2")
 			if err != nil {
 				return err
@@ -207,7 +211,7 @@ func pinionGoPreStartProcess(data C.uintptr_t, raw *C.pinion_context, pid, maste
 				// Go's connection has made the socket's one description what the core does not expect.
 				syscall.SetNonblock(int(master), false)
 			}()
-			return engineOf(data).PreStartProcess(ctx, int(pid), connection, fatal())
+			return engineOf(data).PreStartProcess(ctx, int(pid), connection, fatal)
 		})
 	})
 }

@@ -67,10 +67,9 @@ func monitorSignals(container int, raw *C.pinion_signals) (signals chan os.Signa
 		}
 	}
 	go pass(signals, queued, ended)
-	process := syscall.Getpid()
 	return signals, func() {
 		// A child that the callback has forked has nobody to wait for.
-		if syscall.Getpid() == process {
+		if !forked() {
 			close(ended)
 			queue.Close()
 			<-read

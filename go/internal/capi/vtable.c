@@ -5,6 +5,12 @@
 
 const char pinion_go_errors = 0;
 
+#ifdef PINION_BUILD
+const uint64_t pinion_go_build = PINION_BUILD;
+#else
+const uint64_t pinion_go_build = 0;
+#endif
+
 static void drop(void *data)
 {
 	pinionGoDrop((uintptr_t)data);
@@ -148,12 +154,25 @@ pinion_error *pinion_go_set_sink(void)
 	return pinion_log_set_sink(say, NULL, NULL);
 }
 
-static pinion_error *answer(void *data, pinion_view argument, pinion_bytes **reply)
+static void begin(void *data, pinion_view argument, pinion_call *call)
 {
-	return pinionGoAnswer((uintptr_t)data, argument, reply);
+	pinionGoBegin((uintptr_t)data, argument, call);
 }
 
 pinion_error *pinion_go_add_method(pinion_methods *methods, pinion_view name, uintptr_t method)
 {
-	return pinion_methods_add_gob(methods, name, answer, (void *)method, drop);
+	return pinion_methods_add_later(methods, name, begin, (void *)method, drop);
+}
+
+uint64_t pinion_go_registered;
+
+static void feed(void *data)
+{
+	(void)data;
+	pinionGoFeed();
+}
+
+pinion_error *pinion_go_set_feeder(void)
+{
+	return pinion_set_feeder(feed, NULL, &pinion_go_registered);
 }

@@ -137,7 +137,7 @@ func testRefused(t *testing.T) {
 func testPath(t *testing.T) {
 	for path, document := range map[string]string{
 		"engineConfig.count":        `{"engineName":%q,"engineConfig":{"count":"many"}}`,
-		"engineConfig.nested.words": `{"engineName":%q,"engineConfig":{"nested":{"words":[1]}}}`,
+		"engineConfig.nested.words": `{"engineName":%q,"engineConfig":{"nested":{"words":"x"}}}`,
 		"engineConfig":              `{"engineName":%q,"engineConfig":[]}`,
 		"containerID":               `{"engineName":%q,"containerID":1}`,
 		"plugin":                    `{"engineName":%q,"plugin":"x"}`,

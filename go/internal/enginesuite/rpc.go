@@ -70,6 +70,7 @@ func testRPC(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Run("calls", func(t *testing.T) { testCalls(t, pair) })
 			t.Run("many calls at once", func(t *testing.T) { testManyCalls(t, pair) })
+			t.Run("calls beside each other", func(t *testing.T) { testCallsBesideEachOther(t, pair) })
 			t.Run("the last methods count", func(t *testing.T) { testLastMethods(t, pair) })
 			t.Run("no methods", func(t *testing.T) { testNoMethods(t, pair) })
 			t.Run("no method that fits", func(t *testing.T) { testUnfit(t, pair) })
@@ -179,6 +180,24 @@ func testManyCalls(t *testing.T, pair pairing) {
 		})
 	}
 	all.Wait()
+}
+
+// Each call has a goroutine of its own: one that waits holds nobody up.
+func testCallsBesideEachOther(t *testing.T, pair pairing) {
+	methods := &Arithmetic{entered: make(chan struct{}), release: make(chan struct{})}
+	name, connection, _ := serving(t, pair, methods)
+	client := calling(connection)
+	var waiting []*rpc.Call
+	for range 3 {
+		waiting = append(waiting, client.Go(name+".Wait", Operands{}, new(int), make(chan *rpc.Call, 1)))
+		wait(t, "the call", methods.entered)
+	}
+	add(t, client, name+".Add", 5, 6)
+	close(methods.release)
+	for _, call := range waiting {
+		wait(t, "the call's end", call.Done)
+		must(t, call.Error)
+	}
 }
 
 func testLastMethods(t *testing.T, pair pairing) {

@@ -49,14 +49,27 @@ type Core interface {
 	// Register makes an engine known, in place of one of the same name. The core calls gone when something else has taken the
 	// name and nobody uses the engine any more.
 	Register(name string, engine Engine, gone func()) error
-	// RegisterMethods makes the methods of receiver known that net/rpc would serve, in place of others.
-	RegisterMethods(name string, receiver any) error
+	// RegisterMethods makes RPC methods known, in place of others; unfit says which others there are that net/rpc would not
+	// serve, and why.
+	RegisterMethods(name string, methods []Method, unfit []string) error
+	// SetFeeder lets the core call feed, which registers what it has not been given, before it looks at its registry and
+	// something new has been Registered.
+	SetFeeder(feed func(Core)) error
+	// Registered says that feed has something new.
+	Registered()
 	// Get makes an engine of another language ready.
 	Get(document []byte) (Found, error)
 	// Names lists the engines of every language, sorted.
 	Names() []string
 	// Serve serves an engine's methods, its own before the built-in ones, until the peer closes the connection.
 	Serve(name string, connection net.Conn) error
+}
+
+// Method is an RPC method.
+type Method interface {
+	Name() string
+	// Begin reads the argument, a gob stream, and returns what the call is: its result is the reply as such a stream.
+	Begin(argument []byte) (call func() ([]byte, error), err error)
 }
 
 type box struct{ core Core }
@@ -72,26 +85,31 @@ func Current() Core {
 }
 
 // onCore is what is waiting for a core.
-var onCore []func(Core)
+var onCore []func(Core) error
 
-// OnCore calls f with the core as soon as there is one. For package initialisation alone.
-func OnCore(f func(Core)) {
-	if core := Current(); core != nil {
-		f(core)
-		return
-	}
+// OnCore calls f with the core as soon as there is one. For the initialisation of packages that core imports alone.
+func OnCore(f func(Core) error) {
 	onCore = append(onCore, f)
 }
 
 // Attach puts the core underneath. Package core calls it while it is initialised.
-func Attach(core Core) {
+func Attach(core Core) error {
 	current.Store(&box{core})
-	waiting := onCore
-	onCore = nil
-	for _, f := range waiting {
-		f(core)
+	for _, f := range onCore {
+		if err := f(core); err != nil {
+			return err
+		}
 	}
+	return nil
 }
+
+var begun atomic.Bool
+
+// Begin ends registration: a role of the lifecycle begins.
+func Begin() { begun.Store(true) }
+
+// Begun says whether registration has ended.
+func Begun() bool { return begun.Load() }
 
 // Mapping is one line of an id map.
 type Mapping struct{ Container, Host, Size uint32 }

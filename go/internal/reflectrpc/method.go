@@ -12,10 +12,7 @@ import (
 	"reflect"
 )
 
-// Service is a value whose methods answer calls.
-type Service struct{ methods []*Method }
-
-// Method is one of them.
+// Method is a method of a value that answers calls.
 type Method struct {
 	name     string
 	function reflect.Value
@@ -24,12 +21,11 @@ type Method struct {
 }
 
 // New looks for the methods that fit: exported, two arguments of exported or built-in types, the second a pointer, and one result
-// of type error. What does not fit is told in words.
-func New(receiver any) (service *Service, unfit []string) {
+// of type error, sorted by name. What does not fit is told in words.
+func New(receiver any) (methods []*Method, unfit []string) {
 	value := reflect.ValueOf(receiver)
-	service = &Service{}
 	if !value.IsValid() {
-		return service, []string{"nil has no methods"}
+		return nil, []string{"nil has no methods"}
 	}
 	for i := range value.NumMethod() {
 		method := value.Type().Method(i)
@@ -37,18 +33,15 @@ func New(receiver any) (service *Service, unfit []string) {
 			unfit = append(unfit, fmt.Sprintf("method %q %s", method.Name, why))
 			continue
 		}
-		service.methods = append(service.methods, &Method{
+		methods = append(methods, &Method{
 			name:     method.Name,
 			function: value.Method(i),
 			argument: method.Type.In(1),
 			reply:    method.Type.In(2).Elem(),
 		})
 	}
-	return service, unfit
+	return methods, unfit
 }
-
-// Methods lists what fits, sorted by name.
-func (s *Service) Methods() []*Method { return s.methods }
 
 // misfit says why net/rpc would leave a method out. The receiver is its first argument.
 func misfit(method reflect.Type) string {
@@ -79,13 +72,17 @@ func exportedOrBuiltin(t reflect.Type) bool {
 // Name is the method's name.
 func (m *Method) Name() string { return m.name }
 
-// Call answers one call: argument and reply are gob streams of one value each.
-func (m *Method) Call(argument []byte) ([]byte, error) {
+// Begin reads the argument of one call and returns the call: argument and reply are gob streams of one value each.
+func (m *Method) Begin(argument []byte) (call func() ([]byte, error), err error) {
 	// A method that wants a value gets one, however deep the pointers are.
 	in := reflect.New(m.argument)
 	if err := gob.NewDecoder(bytes.NewReader(argument)).DecodeValue(in); err != nil {
 		return nil, err
 	}
+	return func() ([]byte, error) { return m.call(in.Elem()) }, nil
+}
+
+func (m *Method) call(argument reflect.Value) ([]byte, error) {
 	out := reflect.New(m.reply)
 	switch m.reply.Kind() {
 	case reflect.Map:
@@ -93,7 +90,7 @@ func (m *Method) Call(argument []byte) ([]byte, error) {
 	case reflect.Slice:
 		out.Elem().Set(reflect.MakeSlice(m.reply, 0, 0))
 	}
-	if err, failed := m.function.Call([]reflect.Value{in.Elem(), out})[0].Interface().(error); failed {
+	if err, failed := m.function.Call([]reflect.Value{argument, out})[0].Interface().(error); failed {
 		return nil, err
 	}
 	var reply bytes.Buffer

@@ -51,9 +51,9 @@ func TestTheSameMethodsFitAsInNetRPC(t *testing.T) {
 		one, other := net.Pipe()
 		go server.ServeConn(other)
 		client := rpc.NewClient(one)
-		service, unfit := reflectrpc.New(receiver)
+		fitting, unfit := reflectrpc.New(receiver)
 		fit := map[string]bool{}
-		for _, method := range service.Methods() {
+		for _, method := range fitting {
 			fit[method.Name()] = true
 		}
 		methods := reflect.TypeOf(receiver)
@@ -86,8 +86,8 @@ func (Calls) Fail(Args, *int) error { return errors.New("in its own words") }
 
 func call[T any](t *testing.T, name string, argument any) (reply T, err error) {
 	t.Helper()
-	service, _ := reflectrpc.New(Calls{})
-	for _, method := range service.Methods() {
+	methods, _ := reflectrpc.New(Calls{})
+	for _, method := range methods {
 		if method.Name() != name {
 			continue
 		}
@@ -95,7 +95,11 @@ func call[T any](t *testing.T, name string, argument any) (reply T, err error) {
 		if err := gob.NewEncoder(&stream).Encode(argument); err != nil {
 			t.Fatal(err)
 		}
-		answer, err := method.Call(stream.Bytes())
+		begun, err := method.Begin(stream.Bytes())
+		if err != nil {
+			return reply, err
+		}
+		answer, err := begun()
 		if err != nil {
 			return reply, err
 		}

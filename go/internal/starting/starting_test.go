@@ -105,7 +105,28 @@ func TestAHostExplainsErrorsInItsOwnWords(t *testing.T) {
 func TestAHostGetsTheMessages(t *testing.T) {
 	status, said := run(t, "log", map[string]any{"Create": "error"})
 	exits(t, 255, status, said)
-	holds(t, said, "log -3: container creation failed: create: an error of the engine's own")
+	holds(t, said, "log -4: container creation failed: create: an error of the engine's own")
+}
+
+// Stage 1 is a process of the host's own program, and has its log.
+func TestAHostGetsPrepareConfigsErrorOnce(t *testing.T) {
+	status, said := run(t, "log", map[string]any{"Prepare": "error"})
+	exits(t, 255, status, said)
+	if said != "log -4: prepare: an error of the engine's own\n" {
+		t.Errorf("said %q", said)
+	}
+	status, said = run(t, "test", map[string]any{"Prepare": "error"})
+	exits(t, 255, status, said)
+	if said != "pinion: error: prepare: an error of the engine's own\n" {
+		t.Errorf("said %q", said)
+	}
+}
+
+func TestWorkThatGoesOnAfterPreStartProcessMayEndTheRun(t *testing.T) {
+	status, said := run(t, "log", map[string]any{"Pre": "fails later", "Args": []string{"/bin/sleep", "1000"}})
+	exits(t, 255, status, said)
+	holds(t, said, "cleanup: fatal pre start process failed: pre start: an error of the engine's own, mine true, status 0x9",
+		"log -4: pre start process failed: pre start: an error of the engine's own\n")
 }
 
 func TestTheRunsEndCancelsContexts(t *testing.T) {

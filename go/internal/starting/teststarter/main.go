@@ -26,8 +26,8 @@ type settings struct {
 	Args []string
 	// Native is for SetNativeRPC.
 	Native bool
-	// Create and Start are what those two callbacks do.
-	Create, Start string
+	// Prepare, Create, Start and Pre are what those callbacks do, the last being PreStartProcess.
+	Prepare, Create, Start, Pre string
 }
 
 var errMine = errors.New("an error of the engine's own")
@@ -39,6 +39,9 @@ func (e *testEngine) Config() config.EngineConfig { return &e.settings }
 func (e *testEngine) InitConfig(*config.Common) {}
 
 func (e *testEngine) PrepareConfig(c *starter.Config) error {
+	if e.Prepare == "error" {
+		return fmt.Errorf("prepare: %w", errMine)
+	}
 	c.SetNativeRPC(e.Native)
 	c.SetNsFlags(syscall.CLONE_NEWPID | syscall.CLONE_NEWNS)
 	return nil
@@ -110,11 +113,36 @@ func (e *testEngine) StartProcess(master net.Conn) error {
 		}
 		return starter.Ended(syscall.SIGUSR1)
 	}
+	if e.Pre != "" {
+		// PreStartProcess is called for it, and nothing answers: the program runs meanwhile.
+		if _, err := master.Write([]byte{0}); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(os.Stderr, "StartProcess on the main thread: %v\n", syscall.Gettid() == syscall.Getpid())
 	return syscall.Exec(e.Args[0], e.Args, nil)
 }
 
-func (e *testEngine) PostStartProcess(context.Context, int) error { return nil }
+// PreStartProcess fails after it has returned, when the container runs.
+func (e *testEngine) PreStartProcess(ctx context.Context, _ int, _ net.Conn, fatal chan error) error {
+	if e.Pre == "fails later" {
+		go func() {
+			<-started
+			fatal <- nil
+			fatal <- fmt.Errorf("pre start: %w", errMine)
+			fatal <- errors.New("another one")
+		}()
+	}
+	return nil
+}
+
+// started is closed when the container runs.
+var started = make(chan struct{})
+
+func (e *testEngine) PostStartProcess(context.Context, int) error {
+	close(started)
+	return nil
+}
 
 func (e *testEngine) MonitorContainer(pid int, signals chan os.Signal) (status syscall.WaitStatus, err error) {
 	for next := range signals {
