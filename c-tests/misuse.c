@@ -21,6 +21,7 @@ static pinion_declaration some_declaration = { sizeof(pinion_declaration), false
 	X(error, pinion_error_help, neutral(pinion_error_help(bad) == NULL))                                            \
 	X(error, pinion_error_data, neutral(pinion_error_data(bad, &live) == NULL))                                     \
 	X(error, pinion_error_free, pinion_error_free(bad))                                                             \
+	X(error, pinion_lifecycle_fail_role, code_of(pinion_lifecycle_fail_role(bad)))                                  \
 	X(common, pinion_common_engine_name, code_of(pinion_common_engine_name(bad, &some_bytes)))                      \
 	X(common, pinion_common_container_id, code_of(pinion_common_container_id(bad, &some_bytes)))                    \
 	X(common, pinion_common_set_container_id, code_of(pinion_common_set_container_id(bad, word())))                 \
@@ -302,6 +303,7 @@ int main(void)
 	pinion_log_set_level(1);
 	succeeds(pinion_log_set_sink(NULL, NULL, NULL), "no sink");
 	expect(pinion_lifecycle_run_role(), PINION_REFUSED, "role", "no role to run");
+	expect(pinion_lifecycle_fail_role(pinion_error_new(1, 0, word())), PINION_REFUSED, "role", "no role to end");
 
 	table.start_process = start;
 	put_engine("misuse", &table, NULL, NULL);

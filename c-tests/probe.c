@@ -137,8 +137,6 @@ static pinion_error *make_directories(pinion_config *starter, const struct texts
 
 	for (index = 0; error == NULL && index < make->count; index++) {
 		error = pinion_config_note_directory(starter, pinion_str(make->at[index]));
-		if (pinion_error_code(error) == PINION_REFUSED)
-			error = pinion_error_during(error, pinion_str("no journal"));
 		if (error == NULL && mkdir(make->at[index], 0777) != 0)
 			error = failed("make %s", make->at[index]);
 	}

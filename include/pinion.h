@@ -770,7 +770,8 @@ pinion_error *pinion_config_warnings(pinion_config *config,
 
 /**
  * Writes down that PrepareConfig is about to mount something on the host, so that whoever survives unmounts it.
- * Before it is done. Errors: PINION_REFUSED where the launcher did not ask for the cleanup-host process;
+ * Before it is done. Errors: PINION_INVALID for a path that is not absolute; PINION_REFUSED where the launcher did not
+ * ask for the cleanup-host process;
  * PINION_SYSTEM.
  */
 PINION_MUST_USE
@@ -1651,6 +1652,14 @@ int32_t pinion_lifecycle_role(void);
  */
 PINION_MUST_USE
 pinion_error *pinion_lifecycle_run_role(void);
+
+/**
+ * Ends the role of this process by an error of the program's, whose engines cannot be had for example, and the process with
+ * 255. It is said once, whichever process meets it first. Takes `error`. Returns only with an error, as
+ * pinion_lifecycle_run_role.
+ */
+PINION_MUST_USE
+pinion_error *pinion_lifecycle_fail_role(pinion_error *error);
 
 /**
  * pinion_lifecycle_start and pinion_lifecycle_run_role in one: for programs whose engines are registered before.

@@ -152,8 +152,7 @@ impl Operations for Probe {
 
     fn prepare_config(&self, starter: &mut StarterConfig) -> CallbackResult {
         for directory in &self.config().make {
-            let journal = starter.journal().ok_or("no journal without the cleanup-host process")?;
-            journal.note(&Entry::Directory(directory.into()))?;
+            starter.note(&Entry::Directory(directory.into()))?;
             std::fs::create_dir(directory)?;
         }
         self.enter("PrepareConfig", "")?;

@@ -7,7 +7,7 @@ use crate::engine::common::MAX_CONFIG;
 use crate::engine::common::encode;
 use crate::engine::{Pid, json};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::journal::Journal;
+use crate::lifecycle::journal::{Entry, Journal};
 
 mod helper;
 pub mod idmap;
@@ -74,10 +74,15 @@ impl StarterConfig {
         &self.settings
     }
 
-    /// Where to write down what PrepareConfig makes on the host, before it makes it; `None` if the launcher did not ask
-    /// for the cleanup-host process, which undoes it.
-    pub fn journal(&self) -> Option<&Journal> {
-        self.journal.as_ref()
+    /// Writes down what PrepareConfig is about to make on the host, so that whoever survives undoes it. Before it is made.
+    /// Errors: the launcher did not ask for the cleanup-host process, which undoes it; a path that is not absolute.
+    pub fn note(&mut self, entry: &Entry) -> Result<()> {
+        self.open()?;
+        let journal = self.journal.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Refused, "write to the journal: there is none without the cleanup-host process")
+                .with_help("let the launcher ask for it")
+        })?;
+        journal.note(entry)
     }
 
     /// Whether the setuid flow runs. A fact: also known after the release.

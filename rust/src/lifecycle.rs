@@ -128,9 +128,10 @@ fn lead(host: &Host) -> Result<Pending, Stop> {
     let mut start = Start::facts(host)?;
     start.configuration()?;
     hygiene::load_overlay_module(&start.facts);
-    let mut hosts = HostProcesses::spawn(&mut start)?;
+    // Before the host processes are made: what they execute is no starter, and what is in here was for one.
     hygiene::environment(&start.facts, &host.level_variable);
     trace::step(Step::Environment);
+    let mut hosts = HostProcesses::spawn(&mut start)?;
     let limit = start.limit;
     contain(start, &mut hosts).map_err(|stop| hosts.clean_up(stop, limit))
 }
@@ -139,6 +140,7 @@ fn lead(host: &Host) -> Result<Pending, Stop> {
 fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     let (start, mut decided) = stage1::run(start, hosts)?;
     let plan = decided.plan;
+    let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
     hygiene::descriptors(&plan.descriptors, decided.descriptors, &start.own(hosts))?;
     trace::step(Step::Descriptors);
     let (ends, container_ends) = container::sockets(plan.join_only)?;
@@ -170,7 +172,7 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     handshake::lead(&start, &plan, &mut child, &ends)?;
     trace::step(Step::Handshake);
     match engine {
-        Some(engine) => Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), start.limit)),
+        Some(engine) => Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), limit)),
         None => Err(Stop::Ended(join::watch(child, &ends)?)),
     }
 }

@@ -201,10 +201,7 @@ impl CleanupHost {
     /// Has CleanupHost run, by the spare if the first one died or does not answer, and waits for both to end.
     pub fn run(self, limit: Duration) -> Result<()> {
         let result = match self.first.ask(limit) {
-            Err(error) if matches!(error.kind(), ErrorKind::PeerDied | ErrorKind::Timeout) => {
-                self.first.kill()?;
-                self.spare.ask(limit)
-            }
+            Err(error) if matches!(error.kind(), ErrorKind::PeerDied | ErrorKind::Timeout) => self.spare.ask(limit),
             answer => answer,
         };
         self.first.end(limit);

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 
 use crate::config::settings::{NamespaceKind, Propagation};
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
 use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
 use crate::lifecycle::cleanup_host::CleanupHost;
@@ -126,8 +127,8 @@ impl Container {
             }
             Ok(Some((rpc_server::Side::Parent(server), connection))) => {
                 drop(connection);
-                // While the server works.
-                let engine = Readied::early(&engine_name, configuration);
+                // While the server works. A signal that ends the container ends this process too, whatever the server does.
+                let engine = sys::signal::unblock_all().and_then(|()| Readied::early(&engine_name, configuration));
                 server.wait(&control).and(engine)
             }
             Ok(None) => Readied::early(&engine_name, configuration),

@@ -140,11 +140,13 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Says 'run' and waits for the answer, at most `limit`. A process that has become something else is killed.
+    /// Says 'run' and waits for the answer, at most `limit`. A process that has become something else, or does not answer, is
+    /// killed.
     pub fn ask(&self, limit: Duration) -> Result<()> {
         self.channel.send(&ToHostProcess::Run, &[])?;
         let answered = sys::event::wait_readable(&[self.channel.as_fd()], Some(limit))?;
         if !answered[0] {
+            self.process.kill()?;
             let text = format!("wait for {}: no answer within {} ms", self.role, limit.as_millis());
             return Err(Error::new(ErrorKind::Timeout, text));
         }

@@ -31,7 +31,7 @@ pub fn watch(mut child: Child, ends: &MasterEnds) -> Result<WaitStatus, Stop> {
                     log::error(&Error::from(report));
                     status
                 }
-                None => status,
+                Some(FromContainer::Starting) | None => status,
             });
         }
         forward_signals(&queue, &child)?;

@@ -45,6 +45,10 @@ impl Journal {
 
     /// Writes an entry down. Call this before the thing exists.
     pub fn note(&self, entry: &Entry) -> Result<()> {
+        let (Entry::Mount(path) | Entry::File(path) | Entry::Directory(path)) = entry;
+        if !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(Error::invalid(format!("write {entry:?} to the journal: no absolute path of the host")));
+        }
         let mut line = serde_json::to_vec(entry)
             .map_err(|error| Error::invalid(format!("write {entry:?} to the journal: {error}")))?;
         line.push(b'\n');

@@ -18,9 +18,9 @@ use crate::engine::contract::Callback;
 use crate::engine::{Context, Engine, Pid, Signals, WaitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
-use crate::lifecycle::callback::{UmaskWatch, call_checked};
+use crate::lifecycle::callback::{UmaskWatch, call_checked, silent};
 use crate::lifecycle::check::check;
-use crate::lifecycle::child::Child;
+use crate::lifecycle::child::{Child, Silence};
 use crate::lifecycle::container::MasterEnds;
 use crate::lifecycle::ending::conclude;
 use crate::lifecycle::host_processes::HostProcesses;
@@ -105,6 +105,7 @@ fn attend(plan: Plan, engine: Engine, child: Child, ends: MasterEnds, hosts: &Ho
         limit,
         queue,
         threads: None,
+        ended: None,
     };
     let decided = run.decide();
     run.conclude(decided)
@@ -127,6 +128,8 @@ struct Run<'a> {
     /// Of CleanupContainer: there from the beginning, whatever is short by then.
     cleanup_context: Context,
     limit: Duration,
+    /// How the container process ended, once somebody has reaped it.
+    ended: Option<WaitStatus>,
 }
 
 /// The three activities, each in a thread.
@@ -221,7 +224,7 @@ impl Run<'_> {
             }
             if ready[0] {
                 let status = self.child.wait()?;
-                return Ok(self.reported(status));
+                return self.reported(status);
             }
         }
     }
@@ -256,7 +259,7 @@ impl Run<'_> {
             }
             if ready[0] {
                 let status = threads.monitor.result().map_err(|error| error.during("container monitoring failed"))?;
-                return Ok(self.reported(status));
+                return self.reported(status);
             }
             if ready[1] {
                 return Err(self.failure());
@@ -277,15 +280,20 @@ impl Run<'_> {
         Error::new(ErrorKind::Timeout, format!("wait for the container: it ran longer than {limit} ms"))
     }
 
-    /// How the container ended: a shim tells of a signal by which it cannot end itself. What a failed stage 2 said is printed.
-    fn reported(&self, status: WaitStatus) -> WaitStatus {
+    /// How the container ended: a shim tells of a signal by which it cannot end itself. What a failed stage 2 said is printed. One
+    /// that ended by itself before StartProcess, in InitConfig, is none that ran.
+    fn reported(&mut self, status: WaitStatus) -> Result<WaitStatus> {
+        self.ended = Some(status);
         match self.words.take() {
-            Some(FromContainer::Killed(signal)) => WaitStatus::killed(signal),
+            Some(FromContainer::Killed(signal)) => Ok(WaitStatus::killed(signal)),
             Some(FromContainer::Failed(report)) => {
                 log::error(&Error::from(report));
-                status
+                Ok(status)
             }
-            None => status,
+            _ if status.exit_code().is_some() && !self.words.is_starting() => {
+                Err(silent(Role::Stage2, Silence::Ended, "a call of it", Some(status)))
+            }
+            _ => Ok(status),
         }
     }
 
@@ -326,16 +334,22 @@ impl Run<'_> {
         }
     }
 
-    /// Kills the container process and reaps it, unless an engine's monitor does: that one, cancelled by now, comes first.
+    /// Kills the container process and reaps it, unless that has been done: an engine's monitor, cancelled by now, comes first.
     fn end_container(&mut self) -> Result<WaitStatus> {
+        if let Some(status) = self.ended {
+            self.child.release();
+            return Ok(status);
+        }
         self.child.kill()?;
+        let mut monitored = None;
         if let Some(threads) = &self.threads {
             sys::event::wait_readable(&[threads.monitor.as_fd()], Some(self.limit))?;
+            monitored = threads.monitor.peek(|status| *status);
         }
         match self.child.wait() {
             Err(error) if error.errno() == Some(libc::ECHILD) => {
                 self.child.release();
-                Ok(WaitStatus::killed(libc::SIGKILL))
+                Ok(monitored.unwrap_or(WaitStatus::killed(libc::SIGKILL)))
             }
             status => status,
         }

@@ -150,6 +150,7 @@ impl Named for FromContainer {
     fn name(&self) -> &'static str {
         match self {
             FromContainer::Failed(_) => "failed",
+            FromContainer::Starting => "starting",
             FromContainer::Killed(_) => "killed",
         }
     }
@@ -217,6 +218,8 @@ pub enum FromStage1 {
 pub enum FromContainer {
     /// It cannot go on.
     Failed(Report),
+    /// Its engine is ready, and StartProcess is called.
+    Starting,
     /// The program of an init shim ended by this signal.
     Killed(i32),
 }

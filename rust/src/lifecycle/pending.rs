@@ -27,6 +27,14 @@ pub trait Work: Send {
 
     /// Does it, and ends the process.
     fn run(self: Box<Self>) -> !;
+
+    /// Ends the process by an error of the program's, before anything was done.
+    fn fail(self: Box<Self>, error: &Error) -> ! {
+        // Undone, its parts would kill the processes that are to clean up.
+        std::mem::forget(self);
+        log::fatal(error);
+        sys::process::exit(super::FAILURE)
+    }
 }
 
 impl<W: Work + 'static> From<W> for Pending {
@@ -52,16 +60,21 @@ impl Pending {
             None => sys::process::exit(super::FAILURE),
         }
     }
+
+    /// Ends the role by an error of the program's, whose engines cannot be had. It is said once: by stage 1, which comes first.
+    pub fn fail(mut self, error: &Error) -> ! {
+        match self.work.take() {
+            Some(work) => work.fail(error),
+            None => sys::process::exit(super::FAILURE),
+        }
+    }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
         let role = self.role;
         if let Some(work) = self.work.take() {
-            // Undone, its parts would kill the processes that are to clean up.
-            std::mem::forget(work);
-            log::fatal(&Error::new(ErrorKind::Refused, format!("run {role}: the program has given its role up")));
-            sys::process::exit(super::FAILURE);
+            work.fail(&Error::new(ErrorKind::Refused, format!("run {role}: the program has given its role up")));
         }
     }
 }

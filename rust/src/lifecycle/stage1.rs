@@ -179,7 +179,8 @@ impl Stage1 {
         match prepared {
             Ok(()) => 0,
             Err(error) => {
-                let cleaned = self.start.facts.cleanup_host;
+                // Where the starter cannot be told of it any more it has CleanupHost run itself.
+                let cleaned = self.start.facts.cleanup_host && descriptor::is_open(self.channel.as_fd().as_raw_fd());
                 if cleaned {
                     self.clean_up(engine);
                 }
@@ -232,6 +233,11 @@ impl Stage1 {
 impl Work for Stage1 {
     fn role(&self) -> Role {
         Role::Stage1
+    }
+
+    /// There is nothing to clean up, and nobody who could.
+    fn fail(self: Box<Self>, error: &Error) -> ! {
+        ending::end(self.tell_failure(error, true))
     }
 
     /// The rest of its life.

@@ -52,7 +52,7 @@ impl Work for Stage2 {
     fn run(self: Box<Self>) -> ! {
         let Stage2 { plan, engine, master, control } = *self;
         let mut master = MasterConnection::new(master);
-        match engine.get().and_then(|engine| start(&plan, &engine, &mut master)) {
+        match engine.get().and_then(|engine| start(&plan, &engine, &mut master, &control)) {
             Ok(status) => end_shim(&control, status),
             Err(error) => give_up(&control, master.stream(), &error),
         }
@@ -90,16 +90,26 @@ fn apply(plan: &Plan) -> Result<()> {
     privileges::apply(&plan.container, plan.facts.known_capabilities)
         .map_err(|error| error.during("apply the container's privileges"))?;
     privileges::arm_death_signal(Signal::KILL)?;
+    // The container's program starts with an empty mask, whichever thread executes it and whatever the caller's was.
+    sys::signal::unblock_all()?;
     trace::step(Step::Stage2);
     Ok(())
 }
 
-fn start(plan: &Plan, engine: &Engine, master: &mut MasterConnection) -> Result<WaitStatus> {
+fn start(
+    plan: &Plan,
+    engine: &Engine,
+    master: &mut MasterConnection,
+    control: &Channel<FromContainer, ToContainer>,
+) -> Result<WaitStatus> {
     let seen = check(plan, Role::Stage2, Callback::StartProcess)?;
     // It belongs to a thread, and the program gets that of the thread which executes it.
     privileges::arm_death_signal(Signal::KILL)?;
-    // The container's program starts with default dispositions and an empty mask, whatever the caller's were.
     sys::signal::ignore(libc::SIGXFSZ, false);
     sys::signal::unblock_all()?;
+    if !plan.join_only {
+        // From here on an exit code is the container's. Without master nobody asks.
+        let _ = control.send(&FromContainer::Starting, &[]);
+    }
     call_checked(Callback::StartProcess, seen, || engine.operations.start_process(master))
 }

@@ -9,7 +9,7 @@ use super::handle::{self, Opaque};
 use super::view::{block, list, pinion_bytes, pinion_view, put, put_bytes, texts};
 use crate::config::{Facts, IdMapping, Namespace, Timeouts};
 use crate::engine::StarterConfig;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::lifecycle::journal::Entry;
 
 /// What a start will do.
@@ -408,16 +408,13 @@ fn note(
 ) -> *mut pinion_error {
     set(config, |config| {
         let path = path.text("a path for the journal")?.into();
-        let journal = config.journal().ok_or_else(|| {
-            Error::new(ErrorKind::Refused, "write to the journal: there is none without the cleanup-host process")
-                .with_help("let the launcher ask for it")
-        })?;
-        journal.note(&entry(path))
+        config.note(&entry(path))
     })
 }
 
 /// Writes down that PrepareConfig is about to mount something on the host, so that whoever survives unmounts it.
-/// Before it is done. Errors: PINION_REFUSED where the launcher did not ask for the cleanup-host process;
+/// Before it is done. Errors: PINION_INVALID for a path that is not absolute; PINION_REFUSED where the launcher did not
+/// ask for the cleanup-host process;
 /// PINION_SYSTEM.
 #[unsafe(no_mangle)]
 #[must_use]

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use super::crossing::pinion_error;
 use super::guard::{answer, guard};
+use super::handle;
 use super::view::{pinion_view, sized};
 use crate::engine::lock;
 use crate::error::{Error, ErrorKind, Result};
@@ -106,13 +107,26 @@ pub extern "C" fn pinion_lifecycle_role() -> i32 {
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_lifecycle_run_role() -> *mut pinion_error {
+    guard(|| pending()?.run())
+}
+
+/// Ends the role of this process by an error of the program's, whose engines cannot be had for example, and the process with
+/// 255. It is said once, whichever process meets it first. Takes `error`. Returns only with an error, as
+/// pinion_lifecycle_run_role.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_lifecycle_fail_role(error: *mut pinion_error) -> *mut pinion_error {
     guard(|| {
-        let pending = lock(&PENDING).take().ok_or_else(|| {
-            Error::new(ErrorKind::Refused, "run the role of this process: it has none").with_help(
-                "pinion_lifecycle_start goes first; if a constructor was to call it, is the object with PINION_BOOTSTRAP linked in?",
-            )
-        })?;
-        pending.run()
+        let error = handle::take_shared(error)?;
+        pending()?.fail(&error.error)
+    })
+}
+
+fn pending() -> Result<Pending> {
+    lock(&PENDING).take().ok_or_else(|| {
+        Error::new(ErrorKind::Refused, "run the role of this process: it has none").with_help(
+            "pinion_lifecycle_start goes first; if a constructor was to call it, is the object with PINION_BOOTSTRAP linked in?",
+        )
     })
 }
 

@@ -13,7 +13,7 @@ use crate::lifecycle::child::Ended;
 impl Starting {
     /// Whether the program was executed, or an init shim went on without one.
     pub(super) fn has_started(&self) -> Result<bool> {
-        if self.words.is_failure() {
+        if self.words.is_failure() || !self.words.is_starting() {
             return Ok(false);
         }
         let container = &self.container;
