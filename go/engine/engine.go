@@ -62,7 +62,7 @@ func RegisterRPCMethods(name string, methods interface{}) {
 }
 
 // ServeRPCRequests serves an engine's RPC methods on a connection until the peer closes it, and closes it then. Calls run
-// at once, each in a goroutine of its own, unless the core serves. Without methods of that engine it returns at once, and
+// at once, each in a goroutine of its own. Without methods of that engine it returns at once, and
 // leaves the connection open. Errors of the connection end it.
 func ServeRPCRequests(e *Engine, conn net.Conn) {
 	ServeRPCRequestsFor(e, conn)

@@ -35,6 +35,8 @@ type registry struct {
 	methods shelf[service]
 	// waiting is what the core has not been given yet, in the order of registration.
 	waiting []func(hook.Core)
+	// late are the registrations after the lifecycle has begun, which change nothing.
+	late []error
 }
 
 type shelf[T any] map[string]*entry[T]
@@ -55,13 +57,22 @@ type service struct {
 	unfit    []string
 }
 
-// put adds an entry in place of one of the same name. hand is to be called with the core later, once for a name that waits.
-func put[T any](r *registry, on shelf[T], name string, added *entry[T], hand func(core hook.Core, e *entry[T]) error) {
-	if added.err == nil && hook.Begun() {
-		added.err = errBegun
-	}
+// put adds an entry in place of one of the same name; what says of which kind. hand is to be called with the core later, once for
+// a name that waits.
+func put[T any](r *registry, on shelf[T], what, name string, added *entry[T], hand func(core hook.Core, e *entry[T]) error) {
+	added.err = cmp.Or(checkName(what, name), added.err)
 	r.mutex.Lock()
 	before := on[name]
+	if hook.Begun() {
+		added.err = fmt.Errorf("register %s %q: registration after the lifecycle has begun", what, name)
+		if before == nil {
+			on[name] = added
+		} else {
+			r.late = append(r.late, added.err)
+		}
+		r.mutex.Unlock()
+		return
+	}
 	on[name] = added
 	added.waits = added.err == nil
 	if added.waits && (before == nil || !before.waits) {
@@ -89,12 +100,10 @@ func put[T any](r *registry, on shelf[T], name string, added *entry[T], hand fun
 	}
 }
 
-var errBegun = errors.New("registration after the lifecycle has begun")
-
 // registerEngine makes an engine known, or why it is none: that takes the name too, since what was asked for is not there.
 func (r *registry) registerEngine(name string, engine hook.Engine, err error) {
-	added := &entry[hook.Engine]{value: engine, err: cmp.Or(checkName("engine", name), err)}
-	put(r, r.engines, name, added, func(core hook.Core, e *entry[hook.Engine]) error {
+	added := &entry[hook.Engine]{value: engine, err: err}
+	put(r, r.engines, "engine", name, added, func(core hook.Core, e *entry[hook.Engine]) error {
 		return core.Register(name, e.value, func() { r.forget(name, e) })
 	})
 }
@@ -109,8 +118,8 @@ func (r *registry) registerMethods(name string, receiver any) {
 	for i, method := range found {
 		methods[i] = method
 	}
-	added := &entry[service]{value: service{receiver, methods, unfit}, err: checkName("RPC methods of", name)}
-	put(r, r.methods, name, added, func(core hook.Core, e *entry[service]) error {
+	added := &entry[service]{value: service{receiver, methods, unfit}}
+	put(r, r.methods, "RPC methods of", name, added, func(core hook.Core, e *entry[service]) error {
 		return core.RegisterMethods(name, e.value.methods, e.value.unfit)
 	})
 }
@@ -206,7 +215,7 @@ func (r *registry) failures() error {
 	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	var failed []error
+	failed := slices.Clone(r.late)
 	for _, name := range slices.Sorted(maps.Keys(r.engines)) {
 		failed = append(failed, r.engines[name].err)
 	}

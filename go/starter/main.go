@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 
 	_ "github.com/pinion-runtime/pinion/go/core" // the registry is the core's
 	"github.com/pinion-runtime/pinion/go/engine"
@@ -69,14 +70,14 @@ func Main(host Host) {
 			"and let the linker keep it"))
 	}
 	if err := engine.RegistrationError(); err != nil {
-		fail(err)
+		fail(capi.FailRole(err))
 	}
 	switch capi.CurrentRole() {
 	case capi.RoleStage1, capi.RoleMaster, capi.RoleRPCServer:
 		if host.MainThread != nil {
 			go run()
 			for work := range host.MainThread {
-				work()
+				call(work)
 			}
 			select {}
 		}
@@ -88,6 +89,17 @@ func run() {
 	// The core compares what a thread has before and after a callback.
 	runtime.LockOSThread()
 	fail(capi.RunRole())
+}
+
+// call runs work of the host's on the main thread. A panic in it ends the process, as it would end any program.
+func call(work func()) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			capi.Log(5, fmt.Sprintf("work on the main thread panicked: %v\n%s", panicked, debug.Stack()))
+			fail(fmt.Errorf("work on the main thread panicked: %v", panicked))
+		}
+	}()
+	work()
 }
 
 // fail says why and ends the process, as the core does.

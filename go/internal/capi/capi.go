@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/cgo"
 	"strings"
 	"unsafe"
@@ -99,6 +100,12 @@ func SetSink(to func(level int, text string)) error {
 
 //export pinionGoSay
 func pinionGoSay(level C.int32_t, text *C.char) {
+	// A panic must not cross the core's frames, and the message must not be lost.
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			fmt.Fprintf(os.Stderr, "pinion: error: %s\npinion: error: the host's log panicked: %v\n", C.GoString(text), panicked)
+		}
+	}()
 	sink(int(level), C.GoString(text))
 }
 
@@ -176,7 +183,16 @@ func CurrentRole() Role {
 // RunRole runs the role and ends the process. It returns only with an error: there is no role.
 func RunRole() error {
 	hook.Begin()
-	err := lift(C.pinion_lifecycle_run_role())
+	return came(C.pinion_lifecycle_run_role())
+}
+
+// FailRole ends the role by an error of the program's, and the process. It returns only with an error: there is no role.
+func FailRole(failure error) error {
+	return came(C.pinion_lifecycle_fail_role(lower(failure)))
+}
+
+func came(raw *C.pinion_error) error {
+	err := lift(raw)
 	if err == nil {
 		err = errors.New("run the role of this process: it came back")
 	}

@@ -22,8 +22,22 @@ type Core struct{}
 
 // Register makes an engine known to the core, in place of one of the same name.
 func (Core) Register(name string, engine hook.Engine, gone func()) error {
+	has, err := hasPreStartProcess(engine)
+	if err != nil {
+		return fmt.Errorf("register engine %q: %w", name, err)
+	}
 	own := cgo.NewHandle(&registration{name: name, engine: engine, gone: gone})
-	return lift(C.pinion_go_replace(view(name), C.uintptr_t(own), C.bool(engine.HasPreStartProcess())))
+	return lift(C.pinion_go_replace(view(name), C.uintptr_t(own), C.bool(has)))
+}
+
+// hasPreStartProcess asks the engine's own method Unwrap.
+func hasPreStartProcess(engine hook.Engine) (has bool, err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("look for PreStartProcess behind it: %v", panicked)
+		}
+	}()
+	return engine.HasPreStartProcess(), nil
 }
 
 // RegisterMethods makes RPC methods known, in place of others.

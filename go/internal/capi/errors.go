@@ -52,18 +52,36 @@ func LogFatal(err error) {
 // describe makes the text of an engine's error; a host may have its own.
 var describe = error.Error
 
-// lower hands a Go error to the core, which keeps it.
-func lower(err error) *C.pinion_error {
-	if err == nil {
-		return nil
-	}
-	code, errno := C.int32_t(C.PINION_CALLBACK), syscall.Errno(0)
+// described is the text of an error, or why there is none: it is the engine's own code that makes it, or the host's.
+func described(err error) (text string) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			text = fmt.Sprintf("%T: its text cannot be had: %v", err, panicked)
+		}
+	}()
+	return describe(err)
+}
+
+// facts are what a C caller asks of an error.
+func facts(err error) (code C.int32_t, errno syscall.Errno) {
+	code = C.PINION_CALLBACK
+	// The methods As, Is and Unwrap are the engine's own.
+	defer func() { _ = recover() }()
 	var own *Error
 	if errors.As(err, &own) {
 		code = C.int32_t(own.Code)
 	}
 	errors.As(err, &errno)
-	return made(code, errno, describe(err), err)
+	return code, errno
+}
+
+// lower hands a Go error to the core, which keeps it.
+func lower(err error) *C.pinion_error {
+	if err == nil {
+		return nil
+	}
+	code, errno := facts(err)
+	return made(code, errno, described(err), err)
 }
 
 func made(code C.int32_t, errno syscall.Errno, text string, err error) *C.pinion_error {
@@ -96,7 +114,7 @@ func look(raw *C.pinion_error) error {
 	}
 	if handle := C.pinion_go_error_data(raw); handle != 0 {
 		err.cause, _ = cgo.Handle(handle).Value().(error)
-		if err.cause != nil && describe(err.cause) == err.text {
+		if err.cause != nil && described(err.cause) == err.text {
 			return err.cause
 		}
 	}

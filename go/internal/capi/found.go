@@ -110,7 +110,13 @@ func withSocket(connection net.Conn, call func(fd C.int32_t) error) error {
 		return fmt.Errorf("hand a connection to an engine of another language: %w", err)
 	}
 	var returned error
-	if err := raw.Control(func(fd uintptr) { returned = call(C.int32_t(fd)) }); err != nil {
+	if err := raw.Control(func(fd uintptr) {
+		// Other languages wait in their system calls; Go's users of the connection get theirs back.
+		if returned = syscall.SetNonblock(int(fd), false); returned == nil {
+			returned = call(C.int32_t(fd))
+			syscall.SetNonblock(int(fd), true)
+		}
+	}); err != nil {
 		return fmt.Errorf("hand a connection to an engine of another language: %w", err)
 	}
 	return returned
@@ -136,6 +142,9 @@ func (f *found) StartProcess(master net.Conn) error {
 	}
 	syscall.CloseOnExec(own)
 	master.Close()
+	if err := syscall.SetNonblock(own, false); err != nil {
+		return err
+	}
 	var status C.int32_t
 	if err := lift(C.pinion_engine_start_process(f.raw, C.int32_t(own), &status)); err != nil {
 		return err

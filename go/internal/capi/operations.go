@@ -57,8 +57,16 @@ func pinionGoConfig(data C.uintptr_t, made *C.uintptr_t) *C.pinion_error {
 
 //export pinionGoDecodeDocument
 func pinionGoDecodeDocument(document C.uintptr_t, text C.pinion_view) *C.pinion_error {
-	return guarded("decoding the configuration", func() error {
+	failed := guarded("decoding the configuration", func() error {
 		return documentOf(document).Decode(lent(text))
+	})
+	if failed != nil {
+		return failed
+	}
+	// The core calls InitConfig after this, where nothing could say that it panicked.
+	return guarded("InitConfig", func() error {
+		documentOf(document).Init()
+		return nil
 	})
 }
 
@@ -91,15 +99,6 @@ func pinionGoEncodeConfig(document C.uintptr_t, text **C.pinion_bytes) *C.pinion
 		}
 		return give(whole.EngineConfig, text)
 	})
-}
-
-//export pinionGoInitConfig
-func pinionGoInitConfig(document C.uintptr_t) {
-	// The callback has no result, but a panic in it must not cross the core's frames.
-	if raw := guarded("InitConfig", func() error { documentOf(document).Init(); return nil }); raw != nil {
-		LogFatal(lift(raw))
-		C.exit(exitFailure)
-	}
 }
 
 // Declaration is what an engine says of itself once, after PrepareConfig.
@@ -173,8 +172,7 @@ func pinionGoStartProcess(data C.uintptr_t, raw *C.pinion_master, status *C.int3
 			return err
 		}
 		err = engineOf(data).StartProcess(connection)
-		var ended Ended
-		if errors.As(err, &ended) {
+		if ended, is := endedIn(err); is {
 			*status = C.int32_t(ended)
 			return nil
 		}
@@ -184,6 +182,13 @@ func pinionGoStartProcess(data C.uintptr_t, raw *C.pinion_master, status *C.int3
 
 // Ended is how a container ended whose engine stayed as its init shim: what StartProcess returns then.
 type Ended syscall.WaitStatus
+
+// endedIn looks for an end in an error, whose methods are the engine's own.
+func endedIn(err error) (ended Ended, is bool) {
+	defer func() { _ = recover() }()
+	is = errors.As(err, &ended)
+	return ended, is
+}
 
 // Error says how it ended.
 func (e Ended) Error() string {

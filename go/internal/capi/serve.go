@@ -15,6 +15,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,21 +56,39 @@ func own(fd int) (*net.UnixConn, error) {
 	return share(fd, "a socket pair")
 }
 
+// serveSocket lets the core serve a duplicate: the connection stays its owner's, who may close it meanwhile, which ends the server
+// as it would end Go's own.
 func serveSocket(name string, connection *net.UnixConn) error {
 	raw, err := connection.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("serve the RPC methods of %q: %w", name, err)
 	}
-	var served error
-	err = raw.Control(func(fd uintptr) {
-		// The core waits in its system calls; Go's other users of the connection get theirs back.
-		if served = syscall.SetNonblock(int(fd), false); served == nil {
-			served = lift(C.pinion_serve_rpc_methods(view(name), C.int32_t(fd)))
-			syscall.SetNonblock(int(fd), true)
+	duplicate, failed := -1, error(nil)
+	if err := raw.Control(func(fd uintptr) { duplicate, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+		failed = err
+	}
+	if failed != nil {
+		return fmt.Errorf("serve the RPC methods of %q: duplicate the connection: %w", name, failed)
+	}
+	defer unix.Close(duplicate)
+	served := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		// It takes nothing, and comes back when the connection is closed, or when its deadline is set.
+		closed := raw.Read(func(uintptr) bool { return false })
+		select {
+		case <-served:
+		default:
+			if errors.Is(closed, net.ErrClosed) {
+				unix.Shutdown(duplicate, unix.SHUT_RDWR)
+			}
 		}
 	})
-	if err != nil {
-		return fmt.Errorf("serve the RPC methods of %q: %w", name, err)
-	}
-	return served
+	err = lift(C.pinion_serve_rpc_methods(view(name), C.int32_t(duplicate)))
+	close(served)
+	// Those of a connection that is closed fail, and need not succeed.
+	connection.SetReadDeadline(time.Unix(1, 0))
+	watching.Wait()
+	connection.SetReadDeadline(time.Time{})
+	return err
 }

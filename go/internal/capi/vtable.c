@@ -53,8 +53,8 @@ static pinion_error *encode_document(void *made, pinion_bytes **document)
 
 static void init_config(void *data, pinion_common *common)
 {
-	(void)data;
-	pinionGoInitConfig((uintptr_t)pinion_common_engine_config(common));
+	/* decode_document has called it. */
+	(void)data, (void)common;
 }
 
 static pinion_error *declare(void *data, pinion_declaration *declaration)

@@ -3,7 +3,6 @@
 package probe
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"syscall"
@@ -42,7 +41,7 @@ func (p *probe) PrepareConfig(to *starter.Config) error {
 func (c *Config) makeDirectories(to *starter.Config) error {
 	for _, directory := range c.Make {
 		if err := to.NoteDirectory(directory); err != nil {
-			return fmt.Errorf("no journal: %w", err)
+			return err
 		}
 		if err := syscall.Mkdir(directory, 0o777); err != nil {
 			return failed(err, "make %s", directory)
