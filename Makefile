@@ -2,6 +2,9 @@
 # The verbs of pinion. `make help` lists them.
 
 CARGO ?= cargo
+# Of the checks that go vet has not; and the release of Go beside the installed one.
+STATICCHECK = v0.8.2
+GO_NEXT = go1.27.3
 STATIC = -C target-feature=+crt-static -C relocation-model=static
 RELEASE = target/release
 VERSION = $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q}' Cargo.toml)
@@ -19,7 +22,7 @@ GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C
   GOFLAGS="$$(go env GOFLAGS) -ldflags=-X=main.archiveOf=$(call digest,$(C)/libpinion.a)" go
 
 .DEFAULT_GOAL := help
-.PHONY: probe help setup build lib header completions install uninstall run test test-rust test-go test-c test-c-library test-install \
+.PHONY: probe help setup build lib header completions install uninstall run test test-rust test-go test-go-race test-go-next test-c test-c-library test-install \
 	check-symbols check-linkers sanitize test-rpc-race test-scenarios test-differential \
 	test-gob-differential test-killed fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
 
@@ -100,7 +103,15 @@ test-go: test-c-library ## the Go bindings, and unmodified Go programs against t
 	@cd go && unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	cd go && CGO_ENABLED=0 go build ./engine/... ./launch/
 	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
 	$(GO) test -count=1 ./...
+
+test-go-race: test-c-library ## the Go bindings under the race detector
+	$(GO) test -race -count=1 ./core ./engine/... ./launch ./internal/reflectrpc ./internal/starting
+
+test-go-next: test-c-library ## the Go bindings with the next release of Go, which the go command fetches
+	@$(CARGO) build --quiet
+	export GOTOOLCHAIN=$(GO_NEXT); $(GO) vet ./... && $(GO) test -count=1 ./...
 
 test-rpc-race: ## 100,000 calls of Mkdir and Mount for each resolver, while attackers exchange what lies in the root
 	PINION_RACE_CALLS=100000 $(TESTS) --test rpc_race -- --nocapture --test-threads 1
@@ -123,10 +134,11 @@ fuzz: setup ## each fuzz target, or TARGET, for T (60s, 20m …), with stable Ru
 fuzz-selfcheck: setup ## each fuzz target must find a planted bug within 60 seconds
 	@rust/fuzz/fuzz.sh selfcheck
 
-lint: ## rustfmt, clippy with warnings denied, no unsafe code outside its room
+lint: ## rustfmt, clippy with warnings denied, no unsafe code and no cgo outside their rooms
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --features _fault -- -D warnings
 	@if grep -rn unsafe rust --include=*.rs | grep -v '^rust/src/ffi'; then echo "unsafe code outside rust/src/ffi"; exit 1; fi
+	@if grep -rln 'import "C"' go --include=*.go | grep -v -e '^go/internal/capi/' -e '^go/starter/boot/'; then echo "cgo outside its two packages"; exit 1; fi
 
 bench: bench-start bench-memory bench-rpc bench-abi bench-go ## every measurement
 
