@@ -16,8 +16,11 @@ import (
 // adapts, the optional PreStartProcess is found there. (The name OperationsFor is taken: Go has no overloading by the
 // number of types.)
 type HostOperations[C, E, S any] interface {
+	// Config makes the engine's own configuration, with its zero value.
 	Config() E
+	// InitConfig is given the whole configuration.
 	InitConfig(common C)
+	// PrepareConfig says what the container is to be like.
 	PrepareConfig(starterConfig S) error
 	ops.Callbacks
 }

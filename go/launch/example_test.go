@@ -12,17 +12,16 @@ import (
 	"github.com/pinion-runtime/pinion/go/launch"
 )
 
+// The starter ends as the container does.
 func ExampleRun() {
-	launch.Setup(launch.Host{Starter: "/usr/libexec/product/starter", ByDescriptor: true})
+	// Some program stands in for a starter here.
+	launch.Setup(launch.Host{Starter: "/bin/false", ByDescriptor: true})
 	common := &config.Common{EngineName: "product", ContainerID: "first"}
-	err := launch.Run("Product runtime parent", common,
-		launch.WithStdin(os.Stdin), launch.WithStdout(os.Stdout), launch.WithStderr(os.Stderr), launch.CleanupHost(true))
+	err := launch.Run("Product runtime parent", common, launch.WithStdout(os.Stdout), launch.WithStderr(os.Stderr),
+		launch.CleanupHost(true))
 	var status *exec.ExitError
 	if errors.As(err, &status) {
-		os.Exit(status.ExitCode())
+		fmt.Println("exit code", status.ExitCode())
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(255)
-	}
+	// Output: exit code 1
 }
