@@ -22,7 +22,7 @@ GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C
   GOFLAGS="$$(go env GOFLAGS) -ldflags=-X=main.archiveOf=$(call digest,$(C)/libpinion.a)" go
 
 .DEFAULT_GOAL := help
-.PHONY: probe help setup build lib header completions install uninstall run test test-rust test-go test-go-race test-go-next test-c test-c-library test-install \
+.PHONY: probe help setup build lib header completions install vendor uninstall run test test-rust test-go test-go-race test-go-next test-c test-c-library test-install \
 	check-symbols check-linkers sanitize test-rpc-race test-scenarios test-differential \
 	test-gob-differential test-killed fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
 
@@ -55,6 +55,9 @@ completions: ## refresh docs/completions
 INSTALLED = $(RELEASE)/pinion $(RELEASE)/pinion-starter $(RELEASE)/libpinion.a
 install: $(if $(filter-out $(wildcard $(INSTALLED)),$(INSTALLED)),build) ## what `make build` makes, to PREFIX (/usr/local), LIBDIR (PREFIX/lib), below DESTDIR
 	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh install $(RELEASE) $(VERSION)
+
+vendor: lib ## the archive and its header into FOLDER, go/internal/capi of a vendored module, for the build tag pinion_vendored
+	@PKG_CONFIG_PATH=$(CURDIR)/$(RELEASE)/pkgconfig include/vendor.sh "$(FOLDER)"
 
 uninstall: ## the same away again
 	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh uninstall $(RELEASE) $(VERSION)

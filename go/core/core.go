@@ -19,7 +19,7 @@ func init() {
 		err = hook.Attach(capi.Core{})
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintf(os.Stderr, "pinion: error: %v\n", err)
 		os.Exit(255)
 	}
 }

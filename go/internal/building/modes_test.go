@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"debug/elf"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +55,32 @@ func TestAVendoredModuleIsBuilt(t *testing.T) {
 		t.Error(err)
 	}
 	starts(t, h.build(t, "-mod=vendor", "./cmd/starter"))
+}
+
+// The archive may lie in the host's own tree: nothing is installed, and pkg-config is not asked.
+func TestAVendoredArchiveIsLinked(t *testing.T) {
+	h := newHost(t)
+	h.goes(t, environment(), "mod", "vendor")
+	folder := filepath.Join(h.folder, "vendor/github.com/pinion-runtime/pinion/go/internal/capi")
+	if said, err := exec.Command("../../../include/vendor.sh", folder).CombinedOutput(); err != nil {
+		t.Fatalf("vendor.sh: %v\n%s", err, said)
+	}
+	program := filepath.Join(h.folder, "program")
+	build := func() {
+		h.goes(t, environment("PKG_CONFIG=/nonexistent"), "build", "-mod=vendor", "-tags=pinion_vendored", "-o", program, "./cmd/starter")
+	}
+	build()
+	needsNoLibrary(t, h, program)
+	starts(t, program)
+	// One of the two is exchanged without the other.
+	header := filepath.Join(folder, "pinion.h")
+	write(t, header, regexp.MustCompile(`PINION_BUILD 0x.*`).ReplaceAll(read(t, header), []byte("PINION_BUILD 0x0123456789abcdef")))
+	build()
+	status, said := start(t, program, "host", []string{"/bin/echo", "ran"})
+	exits(t, status, 255, said)
+	if !strings.HasPrefix(said, "pinion: error: use libpinion: this program was compiled for build 0123456789abcdef") {
+		t.Errorf("said %q", said)
+	}
 }
 
 // The front end is built where there is no C compiler and no library, and launches a starter.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 
-//go:build !pinion_shared
+//go:build !pinion_shared && !pinion_vendored
 
 package capi
 

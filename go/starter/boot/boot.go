@@ -10,7 +10,6 @@ package boot
 
 /*
 #cgo CFLAGS: -std=gnu99
-#cgo pkg-config: pinion
 #include <stdbool.h>
 
 extern bool pinion_boot_ran;
