@@ -76,6 +76,7 @@ static pinion_declaration some_declaration = { sizeof(pinion_declaration), false
 	X(context, pinion_context_keep, code_of(pinion_context_keep(bad, &some_context)))                               \
 	X(context, pinion_context_fail, code_of(pinion_context_fail(bad, pinion_error_new(1, 0, word()))))              \
 	X(error, pinion_context_fail, code_of(pinion_context_fail(live.context, bad)))                                  \
+	X(context, pinion_context_failure, code_of(pinion_context_failure(bad)))                                        \
 	X(context, pinion_context_free, pinion_context_free(bad))                                                       \
 	X(context, pinion_signals_new, code_of(pinion_signals_new(bad, &some_signals)))                                 \
 	X(context, pinion_signals_from, code_of(pinion_signals_from(bad, live.socket, &some_signals)))                  \
@@ -303,6 +304,7 @@ int main(void)
 	pinion_log_set_level(1);
 	succeeds(pinion_log_set_sink(NULL, NULL, NULL), "no sink");
 	expect(pinion_lifecycle_run_role(), PINION_REFUSED, "role", "no role to run");
+	expect(pinion_lifecycle_signals_from(-1), PINION_SYSTEM, "-1", "no descriptor for signals");
 	expect(pinion_lifecycle_fail_role(pinion_error_new(1, 0, word())), PINION_REFUSED, "role", "no role to end");
 
 	table.start_process = start;

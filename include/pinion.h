@@ -839,6 +839,13 @@ pinion_error *pinion_context_fail(const pinion_context *context,
                                   pinion_error *failure);
 
 /**
+ * The error by which a context was ended, for whoever calls an engine oneself and kept the context: as pinion_context_fail was
+ * given it. The caller frees it. NULL where there is none, and PINION_MISUSE for what is no context.
+ */
+PINION_MUST_USE
+pinion_error *pinion_context_failure(const pinion_context *context);
+
+/**
  * Frees a context that pinion_context_new or pinion_context_keep made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
  * more.
  */
@@ -1643,6 +1650,14 @@ void pinion_lifecycle_bootstrap(const pinion_host *host);
  * The role of this process, one of PINION_ROLE_*.
  */
 int32_t pinion_lifecycle_role(void);
+
+/**
+ * Lets master take its signals from the program's own runtime, before its role: `source` is read as in pinion_signals_from, and
+ * nothing needs to be blocked. For every kind that is to be passed on, SIGCHLD among them; without it they come from a
+ * signalfd(2). Errors: PINION_REFUSED for a second call; PINION_SYSTEM.
+ */
+PINION_MUST_USE
+pinion_error *pinion_lifecycle_signals_from(int32_t source);
 
 /**
  * Runs the role and ends the process as it has to end. Registration ends here. Any thread, once; the program's other

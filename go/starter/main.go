@@ -9,6 +9,7 @@
 package starter
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -47,11 +48,14 @@ type Host struct {
 	MainThread <-chan func()
 }
 
+// caughtSignals is why signals cannot be caught, if they cannot.
+var caughtSignals error
+
 func init() {
 	// The main goroutine stays on the main thread, where StartProcess and PrepareConfig are called.
 	runtime.LockOSThread()
 	// As early as can be: until here such a signal ends the process.
-	capi.CatchSignals(capi.CurrentRole())
+	caughtSignals = capi.CatchSignals(capi.CurrentRole())
 }
 
 // Main runs the role of this process and ends it as it has to end; it does not return. In a program that was not started as a
@@ -69,7 +73,7 @@ func Main(host Host) {
 		fail(fmt.Errorf("run the starter: its constructor did not run before Go: import go/starter/boot in the main package, " +
 			"and let the linker keep it"))
 	}
-	if err := engine.RegistrationError(); err != nil {
+	if err := errors.Join(engine.RegistrationError(), caughtSignals); err != nil {
 		fail(capi.FailRole(err))
 	}
 	switch capi.CurrentRole() {

@@ -25,6 +25,7 @@ use crate::plan::Facts;
 use crate::privileges::Credentials;
 use crate::{launch, log, namespaces, privileges, trace};
 
+pub use crate::lifecycle::master::signals_from;
 pub use crate::lifecycle::pending::Pending;
 
 pub mod callback;

@@ -102,12 +102,9 @@ func TestACallbackOfMasterClosesEveryDescriptor(t *testing.T) {
 	}
 }
 
-// A program that a callback starts is one like any other, but for master's, whose signals are blocked in all of its threads.
+// A program that a callback starts is one like any other.
 func TestChildrenOfACallbackHaveNoBlockedSignals(t *testing.T) {
 	for _, callback := range callbacks {
-		if callback.inMaster || callback.name == "CleanupContainer" {
-			continue
-		}
 		t.Run(callback.name, func(t *testing.T) {
 			callback.doing("tell a child's signals").run(t).exits(works).
 				says("bad: " + callback.name + ": child: SigBlk: 0000000000000000\n")

@@ -9,15 +9,14 @@ import "C"
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -78,18 +77,26 @@ func (f *found) PrepareConfig(starter any) error {
 
 // with lends a Go context to the core for one call.
 func (f *found) with(ctx context.Context, call func(*C.pinion_context) *C.pinion_error) error {
-	defer runtime.KeepAlive(f)
-	var raw *C.pinion_context
-	if err := lift(C.pinion_context_new(&raw)); err != nil {
+	raw, err := newContext()
+	if err != nil {
 		return err
 	}
 	defer C.pinion_context_free(raw)
+	return f.calling(ctx, raw, call)
+}
+
+func newContext() (raw *C.pinion_context, err error) {
+	err = lift(C.pinion_context_new(&raw))
+	return raw, err
+}
+
+// calling lends a Go context by one of the core's, which ends with it.
+func (f *found) calling(ctx context.Context, raw *C.pinion_context, call func(*C.pinion_context) *C.pinion_error) error {
+	defer runtime.KeepAlive(f)
 	cancelled := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cancelled)
-		if err := lift(C.pinion_context_cancel(raw)); err != nil {
-			Log(levelWarning, err.Error())
-		}
+		warn(lift(C.pinion_context_cancel(raw)))
 	})
 	defer func() {
 		if !stop() {
@@ -161,12 +168,40 @@ func (f *found) HasPreStartProcess() bool {
 	return err == nil && bool(said.pre_start_process)
 }
 
-func (f *found) PreStartProcess(ctx context.Context, pid int, master net.Conn, _ chan error) error {
-	return withSocket(master, func(fd C.int32_t) error {
-		return f.with(ctx, func(raw *C.pinion_context) *C.pinion_error {
+// PreStartProcess gives fatal what the engine ends its context by, after it has returned too.
+func (f *found) PreStartProcess(ctx context.Context, pid int, master net.Conn, fatal chan error) error {
+	raw, err := newContext()
+	if err != nil {
+		return err
+	}
+	err = withSocket(master, func(fd C.int32_t) error {
+		return f.calling(ctx, raw, func(raw *C.pinion_context) *C.pinion_error {
 			return C.pinion_engine_pre_start_process(f.raw, raw, C.int32_t(pid), fd)
 		})
 	})
+	if err != nil || fatal == nil {
+		C.pinion_context_free(raw)
+		return err
+	}
+	event, err := unix.FcntlInt(uintptr(C.pinion_context_fd(raw)), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		C.pinion_context_free(raw)
+		return fmt.Errorf("watch for an error of later work: duplicate the context's descriptor: %w", err)
+	}
+	watch := os.NewFile(uintptr(event), "context")
+	ended := context.AfterFunc(ctx, func() { watch.Close() })
+	go func() {
+		defer C.pinion_context_free(raw)
+		defer watch.Close()
+		defer ended()
+		// Its error is that of the run's end, after which nobody asks.
+		if awaitReadable(watch) == nil {
+			if failure := lift(C.pinion_context_failure(raw)); failure != nil {
+				fatal <- failure
+			}
+		}
+	}()
+	return nil
 }
 
 func (f *found) PostStartHost(ctx context.Context) error {
@@ -185,10 +220,14 @@ func (f *found) MonitorContainer(pid int, signals chan os.Signal) (syscall.WaitS
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return 0, fmt.Errorf("hand signals to an engine of another language: make a pipe: %w", err)
 	}
-	to := os.NewFile(uintptr(pipe[1]), "signals")
-	defer to.Close()
 	done := make(chan struct{})
-	defer close(done)
+	var handing sync.WaitGroup
+	handing.Go(func() { hand(signals, pipe[1], done) })
+	defer func() {
+		close(done)
+		handing.Wait()
+		unix.Close(pipe[1])
+	}()
 	var status C.int32_t
 	err := f.with(context.Background(), func(ctx *C.pinion_context) *C.pinion_error {
 		var queue *C.pinion_signals
@@ -198,25 +237,23 @@ func (f *found) MonitorContainer(pid int, signals chan os.Signal) (syscall.WaitS
 			return failed
 		}
 		defer C.pinion_signals_free(queue)
-		go hand(signals, to, done)
 		return C.pinion_engine_monitor_container(f.raw, C.int32_t(pid), queue, &status)
 	})
 	return syscall.WaitStatus(status), err
 }
 
 // hand writes signals as signalfd(2) gives them.
-func hand(signals <-chan os.Signal, to *os.File, done <-chan struct{}) {
+func hand(signals <-chan os.Signal, to int, done <-chan struct{}) {
 	for {
 		select {
 		case next, open := <-signals:
 			if !open {
 				return
 			}
-			info := make([]byte, unsafe.Sizeof(unix.SignalfdSiginfo{}))
-			kind, _ := next.(syscall.Signal)
-			binary.NativeEndian.PutUint32(info, uint32(kind))
-			// Its error is that of a pipe whose reader has returned.
-			to.Write(info)
+			if kind, is := next.(syscall.Signal); is {
+				// Its error is that of a pipe whose reader has returned.
+				_ = writeSignal(to, kind)
+			}
 		case <-done:
 			return
 		}

@@ -40,25 +40,10 @@ var differences = []difference{
 		plain: "not cancelled", other: "context canceled", why: "contexts are cancelled"},
 }
 
-// gaps are differences that are not meant: each is to go when it is no difference any more.
-var gaps = inMaster(difference{variant: "everything*", plain: "SigBlk: 0000000000000000 SigIgn: 0000000000000000",
-	why: "master's signals are blocked before Go begins, whose threads hand that on to every program that they execute"})
-
-// inMaster is a difference of what programs have that master executes.
-func inMaster(one difference) (all []difference) {
-	for _, entry := range []string{"*Container", "P*StartProcess", "RPC values", "monitored", "context", "signal*"} {
-		one.run, one.key = "*", entry+": a helper's signals"
-		all = append(all, one)
-	}
-	return all
-}
-
 // lateError is a run whose container ends by itself before something fails.
 const lateError = "PostStartProcess fails when the container has ended"
 
 const waitingSignal = "a signal while CreateContainer takes its time"
-
-func init() { differences = append(differences, gaps...) }
 
 // used has those that a run showed.
 var used = map[int]bool{}

@@ -51,7 +51,7 @@ static void refuse_another_library(void)
 __attribute__((constructor)) static void boot(void)
 {
 	pinion_host host;
-	sigset_t opened;
+	sigset_t all;
 
 	refuse_another_library();
 	memset(&host, 0, sizeof host);
@@ -59,11 +59,7 @@ __attribute__((constructor)) static void boot(void)
 	host.level_variable = level_variable();
 	pinion_boot_ran = true;
 	pinion_lifecycle_bootstrap(&host);
-	/* Go's threads keep the mask with which they begin, and hand it on to the programs that they execute. Only master's signals are
-	 * read from a queue, for which they have to stay blocked. */
-	sigemptyset(&opened);
-	sigaddset(&opened, SIGURG);
-	if (pinion_lifecycle_role() != PINION_ROLE_MASTER)
-		sigfillset(&opened);
-	pthread_sigmask(SIG_UNBLOCK, &opened, NULL);
+	/* Go's threads keep the mask with which they begin, and hand it on to the programs that they execute. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_UNBLOCK, &all, NULL);
 }

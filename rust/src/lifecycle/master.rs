@@ -11,7 +11,7 @@
 //! leaves that to the core, all happens in one thread, one after the other.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::engine::contract::Callback;
@@ -88,10 +88,27 @@ impl Work for Master {
     }
 }
 
+/// Where the program's own runtime receives the signals.
+static SOURCE: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Lets master take its signals from a descriptor that is read as a signalfd(2) is, in place of its own, for which every thread
+/// would have to block them. Errors: it has one.
+pub fn signals_from(source: OwnedFd) -> Result<()> {
+    let taken = |_| Error::new(ErrorKind::Refused, "take master's signals from the program: it has given them already");
+    SOURCE.set(source).map_err(taken)
+}
+
+fn signal_source() -> Result<OwnedFd> {
+    match SOURCE.get() {
+        Some(source) => source.try_clone().tried(|| "share the signals' descriptor"),
+        None => sys::signal::queue(),
+    }
+}
+
 /// The three activities and CleanupContainer.
 fn attend(plan: Plan, engine: Engine, child: Child, ends: MasterEnds, hosts: &HostProcesses) -> Result<WaitStatus> {
     let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
-    let queue = Arc::new(sys::signal::queue()?);
+    let queue = Arc::new(signal_source()?);
     let words = Arc::new(Words::new(ends.control.share()?));
     let mut run = Run {
         words,
@@ -248,23 +265,29 @@ impl Run<'_> {
                 return Err(self.too_long());
             }
             if creating && threads.create.has_returned() {
-                threads.create.result()?;
+                self.first(threads.create.result())?;
                 creating = false;
                 self.end_rpc();
             }
             if starting && threads.start.has_returned() {
-                threads.start.result()?;
+                self.first(threads.start.result())?;
                 starting = false;
                 deadline = self.container_deadline(Progress::Over);
             }
             if ready[0] {
-                let status = threads.monitor.result().map_err(|error| error.during("container monitoring failed"))?;
+                let monitored = threads.monitor.result().map_err(|error| error.during("container monitoring failed"));
+                let status = self.first(monitored)?;
                 return self.reported(status);
             }
             if ready[1] {
                 return Err(self.failure());
             }
         }
+    }
+
+    /// What an activity returned, unless that is an error and the context was cancelled by one: the activity's comes of it.
+    fn first<T>(&self, returned: Result<T>) -> Result<T> {
+        returned.map_err(|error| if self.context.is_cancelled() { self.failure() } else { error })
     }
 
     /// Why the context was cancelled before the run was decided.

@@ -79,6 +79,14 @@ pub unsafe extern "C" fn pinion_context_fail(
     })
 }
 
+/// The error by which a context was ended, for whoever calls an engine oneself and kept the context: as pinion_context_fail was
+/// given it. The caller frees it. NULL where there is none, and PINION_MISUSE for what is no context.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_context_failure(context: *const pinion_context) -> *mut pinion_error {
+    guard(|| Context::from(handle::get(context)?).failure().map_or(Ok(()), Err))
+}
+
 /// Frees a context that pinion_context_new or pinion_context_keep made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
 /// more.
 #[unsafe(no_mangle)]

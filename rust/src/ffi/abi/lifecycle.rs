@@ -14,6 +14,7 @@ use super::view::{pinion_view, sized};
 use crate::engine::lock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
+use crate::ffi::sys::descriptor::duplicate;
 use crate::lifecycle::{self, Host, Pending};
 use crate::{log, trace};
 
@@ -98,6 +99,15 @@ fn begin(host: &Host) -> Result<()> {
 #[unsafe(no_mangle)]
 pub extern "C" fn pinion_lifecycle_role() -> i32 {
     answer(PINION_ROLE_NONE, || Ok(trace::role() as i32))
+}
+
+/// Lets master take its signals from the program's own runtime, before its role: `source` is read as in pinion_signals_from, and
+/// nothing needs to be blocked. For every kind that is to be passed on, SIGCHLD among them; without it they come from a
+/// signalfd(2). Errors: PINION_REFUSED for a second call; PINION_SYSTEM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn pinion_lifecycle_signals_from(source: i32) -> *mut pinion_error {
+    guard(|| lifecycle::signals_from(duplicate(source, "take master's signals from the program")?))
 }
 
 /// Runs the role and ends the process as it has to end. Registration ends here. Any thread, once; the program's other
