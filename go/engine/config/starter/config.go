@@ -26,7 +26,7 @@ type Config struct {
 func init() {
 	hook.WrapConfig = func(core hook.Config) any { return &Config{core: core} }
 	hook.UnwrapConfig = func(config any) hook.Config {
-		if own, is := config.(*Config); is {
+		if own, is := config.(*Config); is && own != nil {
 			return own.core
 		}
 		return nil
