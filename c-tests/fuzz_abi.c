@@ -169,6 +169,14 @@ static pinion_error *method(void *unused, pinion_view argument, pinion_bytes **r
 	return argument.length % 3 == 2 ? (pinion_error *)places[5] : NULL;
 }
 
+/* Nobody else answers it: the server waits for that. */
+static void later(void *unused, pinion_view argument, pinion_call *call)
+{
+	(void)unused;
+	places[PLACES + 1] = call;
+	pinion_error_free(argument.length % 2 == 0 ? pinion_call_reply(call, argument) : pinion_call_fail(call, argument));
+}
+
 static pinion_operations table(uint8_t flaw)
 {
 	pinion_operations operations;
@@ -279,7 +287,7 @@ static void change(struct input *input)
 	pinion_id_mapping mapping;
 	int64_t id = (int64_t)byte(input) - 1;
 
-	switch (byte(input) % 14) {
+	switch (byte(input) % 19) {
 	case 0:
 		keep(input, pinion_config_set_capabilities(object, text(input), (views[0] = text(input), views), 1));
 		break;
@@ -321,6 +329,21 @@ static void change(struct input *input)
 		break;
 	case 12:
 		keep(input, pinion_error_during(object, text(input)));
+		break;
+	case 13:
+		keep(input, pinion_methods_add_later(object, text(input), byte(input) == 0 ? NULL : later, data(), destroy));
+		break;
+	case 14:
+		GIVEN(pinion_context, pinion_context_keep(object, &given));
+		break;
+	case 15:
+		keep(input, pinion_context_fail(object, any(input)));
+		break;
+	case 16:
+		keep(input, pinion_context_failure(object));
+		break;
+	case 17:
+		keep(input, byte(input) % 2 == 0 ? pinion_call_reply(object, text(input)) : pinion_call_fail(object, text(input)));
 		break;
 	default:
 		keep(input, pinion_error_with_help(object, text(input)));

@@ -116,7 +116,7 @@ func laterFailure(r *run) {
 	select {
 	case err := <-fatal:
 		r.is("the channel", err, syscall.ENOENT, "the C engine fails later")
-	case <-time.After(patience / 5):
+	case <-time.After(patience):
 		r.errorf("nothing came from the channel")
 	}
 }

@@ -20,7 +20,7 @@ import (
 var cases = map[string]func(*run){}
 
 // patience is how long something may take that is to happen.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 func main() {
 	if len(os.Args) < 2 {
