@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -57,7 +58,19 @@ var pipeNumber = regexp.MustCompile(`pipe:\[\d+\]`)
 
 // anonymous takes out of a text what is another in each run.
 func (r *run) anonymous(text string) string {
-	return pipeNumber.ReplaceAllString(strings.ReplaceAll(text, r.folder, "FOLDER"), "a pipe")
+	text = pipeNumber.ReplaceAllString(strings.ReplaceAll(text, r.folder, "FOLDER"), "a pipe")
+	return ignored.ReplaceAllStringFunc(text, withoutCallers)
+}
+
+// ignored is what the kernel says of ignored signals.
+var ignored = regexp.MustCompile(`SigIgn:\s*[0-9a-f]{16}`)
+
+// withoutCallers leaves those out that the tests' own caller ignores. The core resets all of them, those of the C library too, which
+// a program in Go cannot.
+func withoutCallers(line string) string {
+	at := len(line) - 16
+	set, _ := strconv.ParseUint(line[at:], 16, 64)
+	return fmt.Sprintf("%s%016x", line[:at], set&^callerIgnores)
 }
 
 func describe(status syscall.WaitStatus) string {
@@ -139,7 +152,7 @@ func (r *run) show(to transcript, key string, entry report.Entry, pids, namespac
 	add("arguments", strings.Join(entry.Arguments, " "))
 	add("directory", r.anonymous(entry.Directory))
 	add("environment", strings.Join(entry.Environment, " "))
-	add("a helper's signals", entry.Helper)
+	add("a helper's signals", r.anonymous(entry.Helper))
 	add("session", sameAs(entry.Session, entry.PID, callerSession))
 	add("process group", sameAs(entry.Group, entry.PID, callerGroup))
 	for name, value := range entry.Values {
@@ -163,15 +176,20 @@ func sameAs(id, own, caller int) string {
 	return "another"
 }
 
-// hostNamespaces, callerSession and callerGroup are those of the tests.
+// hostNamespaces, callerSession, callerIgnores and callerGroup are those of the tests.
 var (
 	hostNamespaces = map[string]string{}
 	callerSession  int
+	callerIgnores  uint64
 	callerGroup    = unix.Getpgrp()
 )
 
 func init() {
 	// Session 0 is none of those that exist.
+	status, _ := os.ReadFile("/proc/self/status")
+	if line := ignored.Find(status); line != nil {
+		callerIgnores, _ = strconv.ParseUint(string(line[len(line)-16:]), 16, 64)
+	}
 	callerSession, _ = unix.Getsid(0)
 	for _, kind := range []string{"cgroup", "ipc", "mnt", "net", "pid", "user", "uts"} {
 		hostNamespaces[kind], _ = os.Readlink("/proc/self/ns/" + kind)
