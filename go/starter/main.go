@@ -39,7 +39,8 @@ type Ended = capi.Ended
 // and needs its main thread for nothing else.
 type Host struct {
 	// Log gets the messages of the core in place of the standard error stream: a level, -4 (what ends the run) and -3 (error) to 5
-	// (debug), and a text, with what helps in a second line. Any thread calls it at any moment.
+	// (debug), and a text, with what helps in a second line. Any thread calls it at any moment. It must not end the process,
+	// whatever the level: the core does so itself, when it has cleaned up.
 	Log func(level int, text string)
 	// Explain makes the text for people of an error that an engine returned.
 	Explain func(error) string

@@ -149,6 +149,23 @@ func TestMasterMayGoToTheRootDirectory(t *testing.T) {
 	exits(t, 7, status, said)
 }
 
+// The directory is the process's: where CreateContainer has gone is nothing that MonitorContainer has changed.
+func TestTheMonitorReturnsWhileCreateContainerIsElsewhere(t *testing.T) {
+	status, said := run(t, "test", map[string]any{"Create": "elsewhere"})
+	if !status.Signaled() || status.Signal() != syscall.SIGKILL || strings.Contains(said, "working directory") {
+		t.Errorf("ended with %#x: %s", int(status), said)
+	}
+}
+
+// Whatever CreateContainer makes of it.
+func TestASignalThatEndsTheContainerDecides(t *testing.T) {
+	status, said := run(t, "test", map[string]any{"Create": "bereaved"})
+	if !status.Signaled() || status.Signal() != syscall.SIGKILL {
+		t.Errorf("ended with %#x: %s", int(status), said)
+	}
+	holds(t, said, "cleanup: fatal <nil>, mine false, status 0x9")
+}
+
 func TestGoexitIsNamed(t *testing.T) {
 	status, said := run(t, "test", map[string]any{"Create": "goexit"})
 	exits(t, 255, status, said)

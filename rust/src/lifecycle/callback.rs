@@ -14,6 +14,7 @@
 //! looked at where that has one thread; a master whose callbacks run side by side looks once at the end ([`UmaskWatch`]).
 
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::config::StarterConfig;
 use crate::engine::contract::Callback;
@@ -56,6 +57,9 @@ pub fn prepare_config(engine: &Engine, config: &mut StarterConfig) -> Result<()>
     run(Callback::PrepareConfig, Credentials::read()?, body, |set| *set).map(drop)
 }
 
+/// How many callbacks run in this process, MonitorContainer aside: it runs beside the others of master.
+static BESIDE: AtomicUsize = AtomicUsize::new(0);
+
 /// Calls a callback and looks at what it leaves. `goes_to` is the directory in which it may have left the process.
 fn run<T>(
     callback: Callback,
@@ -70,10 +74,17 @@ fn run<T>(
     } else {
         let before = Surroundings::of(credentials);
         let armed = exits::arm(callback);
+        let monitors = callback == Callback::MonitorContainer;
+        BESIDE.fetch_add(usize::from(!monitors), Ordering::SeqCst);
         let returned = guarded(callback, process, body);
+        let alone = BESIDE.fetch_sub(usize::from(!monitors), Ordering::SeqCst) == usize::from(!monitors);
         drop(armed);
         // One that failed has said enough, but the process goes on in any case.
         let kept = before.kept(callback, |here| {
+            // The directory is the process's: MonitorContainer, which may return at any time, finds it where another one is.
+            if monitors && !alone {
+                return true;
+            }
             // Engines of the family leave master in the root directory, so that no file system stays busy for it.
             if Callback::of(Role::Master).contains(&callback) && Place::of_root() == Some(here) {
                 return true;

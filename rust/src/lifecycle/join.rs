@@ -28,7 +28,7 @@ pub fn watch(mut child: Child, ends: &MasterEnds) -> Result<WaitStatus, Stop> {
             return Ok(match ends.control.pending() {
                 Some(FromContainer::Killed(signal)) => WaitStatus::killed(signal),
                 Some(FromContainer::Failed(report)) => {
-                    log::error(&Error::from(report));
+                    log::fatal(&Error::from(report));
                     status
                 }
                 Some(FromContainer::Starting) | None => status,

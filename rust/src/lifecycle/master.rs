@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::lifecycle::callback::{UmaskWatch, call_checked, silent};
 use crate::lifecycle::check::check;
-use crate::lifecycle::child::{Child, Silence};
+use crate::lifecycle::child::{Child, Ended, Silence};
 use crate::lifecycle::container::MasterEnds;
 use crate::lifecycle::ending::conclude;
 use crate::lifecycle::host_processes::HostProcesses;
@@ -265,7 +265,13 @@ impl Run<'_> {
                 return Err(self.too_long());
             }
             if creating && threads.create.has_returned() {
-                self.first(threads.create.result())?;
+                if let Err(error) = self.first(threads.create.result()) {
+                    // A signal that ends the container takes the RPC server along, of which CreateContainer's error speaks.
+                    return match self.death(threads)? {
+                        Some(status) => self.reported(status),
+                        None => Err(error),
+                    };
+                }
                 creating = false;
                 self.end_rpc();
             }
@@ -283,6 +289,20 @@ impl Run<'_> {
                 return Err(self.failure());
             }
         }
+    }
+
+    /// The signal by which the container process has ended, which the engine's monitor reaps.
+    fn death(&self, threads: &Threads) -> Result<Option<WaitStatus>> {
+        let ended_by_itself = match self.child.ended()? {
+            Ended::No => true,
+            Ended::As(status) => status.signal().is_none(),
+            Ended::Reaped => false,
+        };
+        if ended_by_itself {
+            return Ok(None);
+        }
+        sys::event::wait_readable(&[threads.monitor.as_fd()], Some(self.limit))?;
+        Ok(threads.monitor.peek(|status| *status).filter(|status| status.signal().is_some()))
     }
 
     /// What an activity returned, unless that is an error and the context was cancelled by one: the activity's comes of it.
@@ -310,7 +330,7 @@ impl Run<'_> {
         match self.words.take() {
             Some(FromContainer::Killed(signal)) => Ok(WaitStatus::killed(signal)),
             Some(FromContainer::Failed(report)) => {
-                log::error(&Error::from(report));
+                log::fatal(&Error::from(report));
                 Ok(status)
             }
             _ if status.exit_code().is_some() && !self.words.is_starting() => {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pinion-runtime/pinion/go/engine"
 	"github.com/pinion-runtime/pinion/go/engine/config"
 	"github.com/pinion-runtime/pinion/go/starter"
@@ -68,12 +70,39 @@ func (e *testEngine) CreateContainer(ctx context.Context, pid int, rpc net.Conn)
 		cancelled <- ctx.Err()
 	case "chdir":
 		return syscall.Chdir("/")
+	case "elsewhere":
+		// MonitorContainer returns meanwhile.
+		if err := errors.Join(syscall.Chdir("/usr"), kill(pid)); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return syscall.Chdir("/")
+	case "bereaved":
+		return errors.Join(kill(pid), errMine)
 	case "main thread":
 		done := make(chan int)
 		work <- func() { done <- syscall.Gettid() }
 		fmt.Fprintf(os.Stderr, "work ran on the main thread: %v\n", <-done == os.Getpid())
 	}
 	return nil
+}
+
+// kill ends a process and waits until it has ended. Who reaps it is somebody else.
+func kill(pid int) error {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(pidfd)
+	if err := unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0); err != nil {
+		return err
+	}
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
+		if err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // process is what the kernel says of one.
