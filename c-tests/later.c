@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* Methods that answer later, from another thread than the server's. */
-#include <sys/wait.h>
-
 #include "client.h"
 
 /* The calls that were begun and not answered, in their order. */
@@ -116,15 +114,6 @@ static void failures(void)
 	end_server(&server, client);
 }
 
-static int in_a_fork(void *data)
-{
-	pinion_error *error = pinion_call_reply(data, argument_of(0));
-	int32_t code = pinion_error_code(error);
-
-	pinion_error_free(error);
-	return code;
-}
-
 /* The server has nothing else to do than to wait for the method: it ends after it, with its client long gone. */
 static void a_client_that_leaves(void)
 {
@@ -138,7 +127,6 @@ static void a_client_that_leaves(void)
 	close(server.sockets[0]);
 	expect(pinion_call_reply((pinion_call *)(void *)engine, argument_of(0)), PINION_MISUSE, "pinion_engine", "an engine as a call");
 	expect(pinion_call_fail(NULL, pinion_str("text")), PINION_MISUSE, "NULL", "no call");
-	check(in_child(in_a_fork, begun[0].call) == PINION_MISUSE, "a forked process has no calls");
 	succeeds(pinion_call_reply(begun[0].call, argument_of(0)), "an answer for nobody");
 	pthread_join(server.thread, NULL);
 	succeeds(server.error, "... ends the server");
