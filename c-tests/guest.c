@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -78,6 +79,11 @@ static void look(struct process *process)
 	if (getcwd(process->cwd, sizeof process->cwd) == NULL)
 		process->cwd[0] = '\0';
 	process->threads = entries("/proc/self/task", NULL, 0);
+	/* One that was joined is there until the kernel is through with it. */
+	for (i = 0; i < 10000 && process->threads > 1; i++) {
+		sched_yield();
+		process->threads = entries("/proc/self/task", NULL, 0);
+	}
 	entries("/proc/self/fd", process->descriptors, sizeof process->descriptors);
 	for (i = 0; environ[i] != NULL; i++)
 		snprintf(process->environment + strlen(process->environment),
