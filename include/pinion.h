@@ -130,9 +130,9 @@ uint32_t pinion_abi_version(void);
 const char *pinion_version(void);
 
 /**
- * Which build of the archive a program runs with: a digest of its content, PINION_BUILD of the pkg-config file that belongs to
- * it. A program that was compiled with another one is mixed, as happens where its build tool does not look into archives. 0 in
- * the shared library, which may be exchanged.
+ * Which build of the archive a program runs with: a digest of its content, PINION_BUILD of the pkg-config file that
+ * belongs to it. A program that was compiled with another one is mixed, as happens where its build tool does not look
+ * into archives. 0 in the shared library, which may be exchanged.
  */
 uint64_t pinion_build(void);
 
@@ -771,8 +771,7 @@ pinion_error *pinion_config_warnings(pinion_config *config,
 /**
  * Writes down that PrepareConfig is about to mount something on the host, so that whoever survives unmounts it.
  * Before it is done. Errors: PINION_INVALID for a path that is not absolute; PINION_REFUSED where the launcher did not
- * ask for the cleanup-host process;
- * PINION_SYSTEM.
+ * ask for the cleanup-host process, or after a release; PINION_SYSTEM.
  */
 PINION_MUST_USE
 pinion_error *pinion_config_note_mount(pinion_config *config,
@@ -823,31 +822,31 @@ bool pinion_context_is_cancelled(const pinion_context *context);
 int32_t pinion_context_fd(const pinion_context *context);
 
 /**
- * Makes an object of the program's own of a callback's context, for work that goes on after the callback has returned. The
- * caller frees `kept` with pinion_context_free.
+ * Makes an object of the program's own of a callback's context, for work that goes on after the callback has
+ * returned. The caller frees `kept` with pinion_context_free.
  */
 PINION_MUST_USE
 pinion_error *pinion_context_keep(const pinion_context *context,
                                   pinion_context **kept);
 
 /**
- * Ends a run by an error of work that goes on after its callback has returned, as PreStartProcess's may: it is the fatal
- * error, unless another one came before, and cancels the context. Takes `failure`, refusals included.
+ * Ends a run by an error of work that goes on after its callback has returned, as PreStartProcess's may: it is the
+ * fatal error, unless another one came before, and cancels the context. Takes `failure`, refusals included.
  */
 PINION_MUST_USE
 pinion_error *pinion_context_fail(const pinion_context *context,
                                   pinion_error *failure);
 
 /**
- * The error by which a context was ended, for whoever calls an engine oneself and kept the context: as pinion_context_fail was
- * given it. The caller frees it. NULL where there is none, and PINION_MISUSE for what is no context.
+ * The error that pinion_context_fail was given, for a program that calls an engine by itself. The caller frees it.
+ * NULL where there is none; PINION_MISUSE for what is no context.
  */
 PINION_MUST_USE
 pinion_error *pinion_context_failure(const pinion_context *context);
 
 /**
- * Frees a context that pinion_context_new or pinion_context_keep made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
- * more.
+ * Frees a context that pinion_context_new or pinion_context_keep made. NULL does nothing. Returns 0, or PINION_MISUSE
+ * for what is none any more.
  */
 int32_t pinion_context_free(pinion_context *context);
 
@@ -863,7 +862,8 @@ pinion_error *pinion_signals_new(const pinion_context *context,
 
 /**
  * The same for a program whose own runtime receives its signals: `source` is read as a signalfd(2) is, a struct
- * signalfd_siginfo for each signal, and may be a pipe. It does not block, and stays the caller's, who may close it after this.
+ * signalfd_siginfo for each signal, and may be a pipe. It does not block, and stays the caller's, who may close it
+ * after this.
  */
 PINION_MUST_USE
 pinion_error *pinion_signals_from(const pinion_context *context,
@@ -871,8 +871,8 @@ pinion_error *pinion_signals_from(const pinion_context *context,
                                   pinion_signals **signals);
 
 /**
- * Frees a queue that pinion_signals_new or pinion_signals_from made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
- * more, or was lent to a callback.
+ * Frees a queue that pinion_signals_new or pinion_signals_from made. NULL does nothing. Returns 0, or PINION_MISUSE
+ * for what is none any more, or was lent to a callback.
  */
 int32_t pinion_signals_free(pinion_signals *signals);
 
@@ -1050,14 +1050,14 @@ typedef struct pinion_operations {
      */
     pinion_error *(*cleanup_host)(void *data, const pinion_context *context);
     /**
-     * Fills the configuration object from the whole document, valid for the call, in place of decode_config: for a program
-     * that keeps the other keys together with the object, in its own types. The document's name, id and plugins are those
-     * of pinion_common as well, but changes there do not reach it.
+     * Fills the configuration object from the whole document, valid for the call, in place of decode_config: for a
+     * program that keeps the other keys together with the object, in its own types. The document's name, id and
+     * plugins are those of pinion_common as well, but changes there do not reach it.
      */
     pinion_error *(*decode_document)(void *config, pinion_view document);
     /**
-     * Stores the whole document in `document`, made by pinion_bytes_new and pinion's then, in place of encode_config. It
-     * and decode_document are there both, or neither.
+     * Stores the whole document in `document`, made by pinion_bytes_new and pinion's then, in place of encode_config.
+     * It and decode_document are there both, or neither.
      */
     pinion_error *(*encode_document)(void *config, pinion_bytes **document);
 } pinion_operations;
@@ -1138,8 +1138,8 @@ typedef struct pinion_builtin_options {
 } pinion_builtin_options;
 
 /**
- * Registers, by pinion_replace and pinion_replace_rpc_methods, what another runtime of the program keeps. On the thread that
- * looks at the registry; two threads may call it at once, and each returns when all is registered.
+ * Registers, by pinion_replace and pinion_replace_rpc_methods, what another runtime of the program keeps. On the
+ * thread that looks at the registry; two threads may call it at once, and each returns when all is registered.
  */
 typedef void (*pinion_feed)(void *data);
 
@@ -1187,10 +1187,10 @@ pinion_error *pinion_choose_builtin_methods(pinion_view name,
                                             const pinion_builtin_options *choice);
 
 /**
- * Lets another runtime of the program keep its engines to itself until somebody looks for one: for runtimes to which a call
- * into C is dear. `registered` counts what was registered there: it is read atomically before the registry is looked at or
- * changed, and where it has grown `feed` is called first. It stays valid as long as the process lives. `data` is passed to
- * `feed`; it is never destroyed. Once; any thread. Errors: PINION_ALREADY_EXISTS; PINION_MISUSE.
+ * Lets another runtime of the program keep its engines to itself until somebody looks for one: for runtimes to which
+ * a call into C is dear. `registered` counts what was registered there: it is read atomically before the registry is
+ * looked at or changed, and where it has grown `feed` is called first. It stays valid as long as the process lives.
+ * `data` is passed to `feed`; it is never destroyed. Once; any thread. Errors: PINION_ALREADY_EXISTS; PINION_MISUSE.
  */
 PINION_MUST_USE
 pinion_error *pinion_set_feeder(pinion_feed feed,
@@ -1319,8 +1319,8 @@ int32_t pinion_engine_free(pinion_engine *engine);
 /* ---- methods
  *
  * RPC methods, and the server. A method is called in the RPC server's process, on the server's thread, one call after
- * the other, with the privileges that the process has; one that was added by pinion_methods_add_later may go on elsewhere. A method of an engine's own wins over a built-in one of the
- * same name.
+ * the other, with the privileges that the process has; one that was added by pinion_methods_add_later may go on
+ * elsewhere. A method of an engine's own wins over a built-in one of the same name.
  */
 
 /**
@@ -1330,8 +1330,8 @@ int32_t pinion_engine_free(pinion_engine *engine);
 typedef pinion_error *(*pinion_method)(void *data, pinion_view argument, pinion_bytes **reply);
 
 /**
- * Begins to answer one call: reads `argument`, valid until it returns, and sees to it that `call` is answered some time, by
- * pinion_call_reply or pinion_call_fail. The server waits meanwhile for other calls.
+ * Begins to answer one call: reads `argument`, valid until it returns, and sees to it that `call` is answered some
+ * time, by pinion_call_reply or pinion_call_fail. The server waits meanwhile for other calls.
  */
 typedef void (*pinion_later_method)(void *data, pinion_view argument, pinion_call *call);
 
@@ -1366,9 +1366,10 @@ pinion_error *pinion_methods_add_gob(pinion_methods *methods,
                                      pinion_destroy destroy);
 
 /**
- * Adds a method whose calls run beside each other and beside those of other methods: `method` begins one on the server's
- * thread and returns, and the answer follows from any thread. Argument and reply are as in pinion_methods_add_gob. The server
- * ends after the last answer, even where the client has closed the connection. Else as pinion_methods_add_gob.
+ * Adds a method whose calls run beside each other and beside those of other methods: `method` begins one on the
+ * server's thread and returns, and the answer follows from any thread. Argument and reply are as in
+ * pinion_methods_add_gob. The server ends after the last answer, even where the client has closed the connection.
+ * Else as pinion_methods_add_gob.
  */
 PINION_MUST_USE
 pinion_error *pinion_methods_add_later(pinion_methods *methods,
@@ -1378,8 +1379,8 @@ pinion_error *pinion_methods_add_later(pinion_methods *methods,
                                        pinion_destroy destroy);
 
 /**
- * Answers a call with a whole gob stream of one value. Takes `call`. Any thread. A stream that is none is the error of the
- * call, which the client gets.
+ * Answers a call with a whole gob stream of one value. Takes `call`. Any thread. A stream that is none is the error
+ * of the call, which the client gets.
  */
 PINION_MUST_USE
 pinion_error *pinion_call_reply(pinion_call *call,
@@ -1396,8 +1397,9 @@ PINION_MUST_USE pinion_error *pinion_call_fail(pinion_call *call, pinion_view te
 int32_t pinion_methods_free(pinion_methods *methods);
 
 /**
- * Serves the RPC methods that are registered under an engine's name, and the built-in ones: as pinion_serve_rpc_requests,
- * for an engine that need not be ready. Errors: PINION_NOT_FOUND where nothing has the name, and those.
+ * Serves the RPC methods that are registered under an engine's name, and the built-in ones: as
+ * pinion_serve_rpc_requests, for an engine that need not be ready. Errors: PINION_NOT_FOUND where nothing has the
+ * name, and those.
  */
 PINION_MUST_USE
 pinion_error *pinion_serve_rpc_methods(pinion_view name,
@@ -1652,9 +1654,9 @@ void pinion_lifecycle_bootstrap(const pinion_host *host);
 int32_t pinion_lifecycle_role(void);
 
 /**
- * Lets master take its signals from the program's own runtime, before its role: `source` is read as in pinion_signals_from, and
- * nothing needs to be blocked. For every kind that is to be passed on, SIGCHLD among them; without it they come from a
- * signalfd(2). Errors: PINION_REFUSED for a second call; PINION_SYSTEM.
+ * Lets master take its signals from the program's own runtime, before its role: `source` is read as in
+ * pinion_signals_from, and nothing needs to be blocked. For every kind that is to be passed on, SIGCHLD among them;
+ * without it they come from a signalfd(2). Errors: PINION_REFUSED for a second call; PINION_SYSTEM.
  */
 PINION_MUST_USE
 pinion_error *pinion_lifecycle_signals_from(int32_t source);
@@ -1669,8 +1671,8 @@ PINION_MUST_USE
 pinion_error *pinion_lifecycle_run_role(void);
 
 /**
- * Ends the role of this process by an error of the program's, whose engines cannot be had for example, and the process with
- * 255. It is said once, whichever process meets it first. Takes `error`. Returns only with an error, as
+ * Ends the role of this process by an error of the program's, whose engines cannot be had for example, and the
+ * process with 255. It is said once, whichever process meets it first. Takes `error`. Returns only with an error, as
  * pinion_lifecycle_run_role.
  */
 PINION_MUST_USE

@@ -11,7 +11,7 @@
 //! leaves that to the core, all happens in one thread, one after the other.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::contract::Callback;
@@ -37,7 +37,7 @@ mod starting;
 mod words;
 
 use activity::Activity;
-pub use forward::forward_signals;
+pub use forward::{forward_signals, signals_from};
 use starting::{Progress, Starting};
 use words::Words;
 
@@ -88,27 +88,10 @@ impl Work for Master {
     }
 }
 
-/// Where the program's own runtime receives the signals.
-static SOURCE: OnceLock<OwnedFd> = OnceLock::new();
-
-/// Lets master take its signals from a descriptor that is read as a signalfd(2) is, in place of its own, for which every thread
-/// would have to block them. Errors: it has one.
-pub fn signals_from(source: OwnedFd) -> Result<()> {
-    let taken = |_| Error::new(ErrorKind::Refused, "take master's signals from the program: it has given them already");
-    SOURCE.set(source).map_err(taken)
-}
-
-fn signal_source() -> Result<OwnedFd> {
-    match SOURCE.get() {
-        Some(source) => source.try_clone().tried(|| "share the signals' descriptor"),
-        None => sys::signal::queue(),
-    }
-}
-
 /// The three activities and CleanupContainer.
 fn attend(plan: Plan, engine: Engine, child: Child, ends: MasterEnds, hosts: &HostProcesses) -> Result<WaitStatus> {
     let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
-    let queue = Arc::new(signal_source()?);
+    let queue = Arc::new(forward::source()?);
     let words = Arc::new(Words::new(ends.control.share()?));
     let mut run = Run {
         words,

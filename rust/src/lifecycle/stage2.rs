@@ -106,6 +106,7 @@ fn start(
     // It belongs to a thread, and the program gets that of the thread which executes it.
     privileges::arm_death_signal(Signal::KILL)?;
     sys::signal::ignore(libc::SIGXFSZ, false);
+    // That of this thread, which need not be the one that came here.
     sys::signal::unblock_all()?;
     if !plan.join_only {
         // From here on an exit code is the container's. Without master nobody asks.

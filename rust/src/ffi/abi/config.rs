@@ -414,8 +414,7 @@ fn note(
 
 /// Writes down that PrepareConfig is about to mount something on the host, so that whoever survives unmounts it.
 /// Before it is done. Errors: PINION_INVALID for a path that is not absolute; PINION_REFUSED where the launcher did not
-/// ask for the cleanup-host process;
-/// PINION_SYSTEM.
+/// ask for the cleanup-host process, or after a release; PINION_SYSTEM.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_config_note_mount(config: *mut pinion_config, path: pinion_view) -> *mut pinion_error {

@@ -51,8 +51,8 @@ pub unsafe extern "C" fn pinion_context_fd(context: *const pinion_context) -> i3
     answer(-1, || Ok(Context::from(handle::get(context)?).as_fd().as_raw_fd()))
 }
 
-/// Makes an object of the program's own of a callback's context, for work that goes on after the callback has returned. The
-/// caller frees `kept` with pinion_context_free.
+/// Makes an object of the program's own of a callback's context, for work that goes on after the callback has
+/// returned. The caller frees `kept` with pinion_context_free.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_context_keep(
@@ -65,8 +65,8 @@ pub unsafe extern "C" fn pinion_context_keep(
     })
 }
 
-/// Ends a run by an error of work that goes on after its callback has returned, as PreStartProcess's may: it is the fatal
-/// error, unless another one came before, and cancels the context. Takes `failure`, refusals included.
+/// Ends a run by an error of work that goes on after its callback has returned, as PreStartProcess's may: it is the
+/// fatal error, unless another one came before, and cancels the context. Takes `failure`, refusals included.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_context_fail(
@@ -79,16 +79,16 @@ pub unsafe extern "C" fn pinion_context_fail(
     })
 }
 
-/// The error by which a context was ended, for whoever calls an engine oneself and kept the context: as pinion_context_fail was
-/// given it. The caller frees it. NULL where there is none, and PINION_MISUSE for what is no context.
+/// The error that pinion_context_fail was given, for a program that calls an engine by itself. The caller frees it.
+/// NULL where there is none; PINION_MISUSE for what is no context.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_context_failure(context: *const pinion_context) -> *mut pinion_error {
     guard(|| Context::from(handle::get(context)?).failure().map_or(Ok(()), Err))
 }
 
-/// Frees a context that pinion_context_new or pinion_context_keep made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
-/// more.
+/// Frees a context that pinion_context_new or pinion_context_keep made. NULL does nothing. Returns 0, or PINION_MISUSE
+/// for what is none any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pinion_context_free(context: *mut pinion_context) -> i32 {
     free(context, |context| handle::take_shared(context).map(drop))
@@ -124,7 +124,8 @@ pub unsafe extern "C" fn pinion_signals_new(
 }
 
 /// The same for a program whose own runtime receives its signals: `source` is read as a signalfd(2) is, a struct
-/// signalfd_siginfo for each signal, and may be a pipe. It does not block, and stays the caller's, who may close it after this.
+/// signalfd_siginfo for each signal, and may be a pipe. It does not block, and stays the caller's, who may close it
+/// after this.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_signals_from(
@@ -141,8 +142,8 @@ pub unsafe extern "C" fn pinion_signals_from(
     })
 }
 
-/// Frees a queue that pinion_signals_new or pinion_signals_from made. NULL does nothing. Returns 0, or PINION_MISUSE for what is none any
-/// more, or was lent to a callback.
+/// Frees a queue that pinion_signals_new or pinion_signals_from made. NULL does nothing. Returns 0, or PINION_MISUSE
+/// for what is none any more, or was lent to a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pinion_signals_free(signals: *mut pinion_signals) -> i32 {
     free(signals, |signals| handle::take(signals).map(drop))

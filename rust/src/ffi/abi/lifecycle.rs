@@ -101,9 +101,9 @@ pub extern "C" fn pinion_lifecycle_role() -> i32 {
     answer(PINION_ROLE_NONE, || Ok(trace::role() as i32))
 }
 
-/// Lets master take its signals from the program's own runtime, before its role: `source` is read as in pinion_signals_from, and
-/// nothing needs to be blocked. For every kind that is to be passed on, SIGCHLD among them; without it they come from a
-/// signalfd(2). Errors: PINION_REFUSED for a second call; PINION_SYSTEM.
+/// Lets master take its signals from the program's own runtime, before its role: `source` is read as in
+/// pinion_signals_from, and nothing needs to be blocked. For every kind that is to be passed on, SIGCHLD among them;
+/// without it they come from a signalfd(2). Errors: PINION_REFUSED for a second call; PINION_SYSTEM.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_lifecycle_signals_from(source: i32) -> *mut pinion_error {
@@ -120,8 +120,8 @@ pub unsafe extern "C" fn pinion_lifecycle_run_role() -> *mut pinion_error {
     guard(|| pending()?.run())
 }
 
-/// Ends the role of this process by an error of the program's, whose engines cannot be had for example, and the process with
-/// 255. It is said once, whichever process meets it first. Takes `error`. Returns only with an error, as
+/// Ends the role of this process by an error of the program's, whose engines cannot be had for example, and the
+/// process with 255. It is said once, whichever process meets it first. Takes `error`. Returns only with an error, as
 /// pinion_lifecycle_run_role.
 #[unsafe(no_mangle)]
 #[must_use]

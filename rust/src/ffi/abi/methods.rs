@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! RPC methods, and the server. A method is called in the RPC server's process, on the server's thread, one call after
-//! the other, with the privileges that the process has; one that was added by pinion_methods_add_later may go on elsewhere. A method of an engine's own wins over a built-in one of the
-//! same name.
+//! the other, with the privileges that the process has; one that was added by pinion_methods_add_later may go on
+//! elsewhere. A method of an engine's own wins over a built-in one of the same name.
 
 use std::ffi::c_void;
 use std::os::unix::net::UnixStream;
@@ -134,8 +134,8 @@ impl Opaque for pinion_call {
     const NAME: &'static str = "pinion_call";
 }
 
-/// Begins to answer one call: reads `argument`, valid until it returns, and sees to it that `call` is answered some time, by
-/// pinion_call_reply or pinion_call_fail. The server waits meanwhile for other calls.
+/// Begins to answer one call: reads `argument`, valid until it returns, and sees to it that `call` is answered some
+/// time, by pinion_call_reply or pinion_call_fail. The server waits meanwhile for other calls.
 pub type pinion_later_method =
     Option<unsafe extern "C" fn(data: *mut c_void, argument: pinion_view, call: *mut pinion_call)>;
 
@@ -154,9 +154,10 @@ impl Later {
     }
 }
 
-/// Adds a method whose calls run beside each other and beside those of other methods: `method` begins one on the server's
-/// thread and returns, and the answer follows from any thread. Argument and reply are as in pinion_methods_add_gob. The server
-/// ends after the last answer, even where the client has closed the connection. Else as pinion_methods_add_gob.
+/// Adds a method whose calls run beside each other and beside those of other methods: `method` begins one on the
+/// server's thread and returns, and the answer follows from any thread. Argument and reply are as in
+/// pinion_methods_add_gob. The server ends after the last answer, even where the client has closed the connection.
+/// Else as pinion_methods_add_gob.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_methods_add_later(
@@ -178,8 +179,8 @@ pub unsafe extern "C" fn pinion_methods_add_later(
     })
 }
 
-/// Answers a call with a whole gob stream of one value. Takes `call`. Any thread. A stream that is none is the error of the
-/// call, which the client gets.
+/// Answers a call with a whole gob stream of one value. Takes `call`. Any thread. A stream that is none is the error
+/// of the call, which the client gets.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_call_reply(call: *mut pinion_call, reply: pinion_view) -> *mut pinion_error {
@@ -207,8 +208,9 @@ pub unsafe extern "C" fn pinion_methods_free(methods: *mut pinion_methods) -> i3
     free(methods, |methods| handle::take(methods).map(drop))
 }
 
-/// Serves the RPC methods that are registered under an engine's name, and the built-in ones: as pinion_serve_rpc_requests,
-/// for an engine that need not be ready. Errors: PINION_NOT_FOUND where nothing has the name, and those.
+/// Serves the RPC methods that are registered under an engine's name, and the built-in ones: as
+/// pinion_serve_rpc_requests, for an engine that need not be ready. Errors: PINION_NOT_FOUND where nothing has the
+/// name, and those.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_serve_rpc_methods(name: pinion_view, connection: i32) -> *mut pinion_error {

@@ -133,12 +133,12 @@ pub struct pinion_operations {
     /// stage 1 if PrepareConfig failed. Undoes what was made on the host.
     pub cleanup_host:
         Option<unsafe extern "C" fn(data: *mut c_void, context: *const pinion_context) -> *mut pinion_error>,
-    /// Fills the configuration object from the whole document, valid for the call, in place of decode_config: for a program
-    /// that keeps the other keys together with the object, in its own types. The document's name, id and plugins are those
-    /// of pinion_common as well, but changes there do not reach it.
+    /// Fills the configuration object from the whole document, valid for the call, in place of decode_config: for a
+    /// program that keeps the other keys together with the object, in its own types. The document's name, id and
+    /// plugins are those of pinion_common as well, but changes there do not reach it.
     pub decode_document: Option<unsafe extern "C" fn(config: *mut c_void, document: pinion_view) -> *mut pinion_error>,
-    /// Stores the whole document in `document`, made by pinion_bytes_new and pinion's then, in place of encode_config. It
-    /// and decode_document are there both, or neither.
+    /// Stores the whole document in `document`, made by pinion_bytes_new and pinion's then, in place of encode_config.
+    /// It and decode_document are there both, or neither.
     pub encode_document:
         Option<unsafe extern "C" fn(config: *mut c_void, document: *mut *mut pinion_bytes) -> *mut pinion_error>,
 }

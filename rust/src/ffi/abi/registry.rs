@@ -172,8 +172,8 @@ pub unsafe extern "C" fn pinion_choose_builtin_methods(
     guard(|| registry::choose_builtin_methods(name.text("the engine's name")?, options(choice)?))
 }
 
-/// Registers, by pinion_replace and pinion_replace_rpc_methods, what another runtime of the program keeps. On the thread that
-/// looks at the registry; two threads may call it at once, and each returns when all is registered.
+/// Registers, by pinion_replace and pinion_replace_rpc_methods, what another runtime of the program keeps. On the
+/// thread that looks at the registry; two threads may call it at once, and each returns when all is registered.
 pub type pinion_feed = Option<unsafe extern "C" fn(data: *mut c_void)>;
 
 struct Feed {
@@ -193,10 +193,10 @@ impl Feeder for Feed {
     }
 }
 
-/// Lets another runtime of the program keep its engines to itself until somebody looks for one: for runtimes to which a call
-/// into C is dear. `registered` counts what was registered there: it is read atomically before the registry is looked at or
-/// changed, and where it has grown `feed` is called first. It stays valid as long as the process lives. `data` is passed to
-/// `feed`; it is never destroyed. Once; any thread. Errors: PINION_ALREADY_EXISTS; PINION_MISUSE.
+/// Lets another runtime of the program keep its engines to itself until somebody looks for one: for runtimes to which
+/// a call into C is dear. `registered` counts what was registered there: it is read atomically before the registry is
+/// looked at or changed, and where it has grown `feed` is called first. It stays valid as long as the process lives.
+/// `data` is passed to `feed`; it is never destroyed. Once; any thread. Errors: PINION_ALREADY_EXISTS; PINION_MISUSE.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_set_feeder(

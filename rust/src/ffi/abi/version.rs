@@ -25,9 +25,9 @@ pub extern "C" fn pinion_version() -> *const c_char {
 #[unsafe(link_section = ".pinion_build")]
 static BUILD: [u8; 8] = [0; 8];
 
-/// Which build of the archive a program runs with: a digest of its content, PINION_BUILD of the pkg-config file that belongs to
-/// it. A program that was compiled with another one is mixed, as happens where its build tool does not look into archives. 0 in
-/// the shared library, which may be exchanged.
+/// Which build of the archive a program runs with: a digest of its content, PINION_BUILD of the pkg-config file that
+/// belongs to it. A program that was compiled with another one is mixed, as happens where its build tool does not look
+/// into archives. 0 in the shared library, which may be exchanged.
 #[unsafe(no_mangle)]
 pub extern "C" fn pinion_build() -> u64 {
     // SAFETY: a static of this type. Its value is not what the compiler saw.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The core's own monitor: which of master's signals go on to the container.
+//! Master's signals: where they come from, and which of them the core's own monitor passes on to the container.
 //!
 //! | signal | what happens |
 //! | --- | --- |
@@ -9,15 +9,34 @@
 //! | every other, TERM and INT among them | passed on, once each |
 
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 
 use rustix::process::Signal;
 
-use crate::error::{Result, Tried};
+use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::lifecycle::child::Child;
 
 const OWN: [i32; 6] = [libc::SIGCHLD, libc::SIGURG, libc::SIGTTIN, libc::SIGTTOU, libc::SIGPIPE, libc::SIGCONT];
 const FROM_TERMINAL: [i32; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGWINCH];
+
+/// Where the program's own runtime receives the signals.
+static SOURCE: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Lets master take its signals from a descriptor that is read as a signalfd(2) is, in place of its own, for which every thread
+/// would have to block them. Errors: it has one.
+pub fn signals_from(source: OwnedFd) -> Result<()> {
+    let taken = |_| Error::new(ErrorKind::Refused, "take master's signals from the program: it has given them already");
+    SOURCE.set(source).map_err(taken)
+}
+
+/// The queue that master reads.
+pub fn source() -> Result<OwnedFd> {
+    match SOURCE.get() {
+        Some(source) => source.try_clone().tried(|| "share the signals' descriptor"),
+        None => sys::signal::queue(),
+    }
+}
 
 /// Empties the queue.
 pub fn forward_signals(queue: &OwnedFd, container: &Child) -> Result<()> {
