@@ -87,17 +87,33 @@ func ExampleServeRPCRequests() {
 	// Output: <nil> 3
 }
 
-// A host keeps its own types, and makes functions of the names that it had.
+// HostCommon and HostStarter are types that a host keeps.
+type HostCommon struct {
+	EngineName   string `json:"engineName"`
+	Owner        string `json:"owner"`
+	EngineConfig any    `json:"engineConfig"`
+}
+
+// HostStarter is the host's starter configuration.
+type HostStarter struct{}
+
+// hostShell is an engine of the host's, in its types.
+type hostShell struct{ shell }
+
+func (s *hostShell) Config() any                    { return &s.own }
+func (s *hostShell) InitConfig(*HostCommon)         {}
+func (*hostShell) PrepareConfig(*HostStarter) error { return nil }
+
+// A host makes functions of the names that it had of such a registry.
 func ExampleNewRegistry() {
-	// Such types are in packages of the host's.
-	type hostCommon struct {
-		EngineName   string `json:"engineName"`
-		EngineConfig any    `json:"engineConfig"`
+	registry := engine.NewRegistry[*HostCommon, any, *HostStarter](
+		func(own any) *HostCommon { return &HostCommon{EngineConfig: own} })
+	registry.RegisterOperations("host", new(hostShell))
+	_, common, err := registry.Load([]byte(`{"engineName":"host","owner":"me","engineConfig":{"image":"/one.sif"}}`))
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	type hostStarter struct{}
-	registry := engine.NewRegistry[*hostCommon, any, *hostStarter](
-		func(own any) *hostCommon { return &hostCommon{EngineConfig: own} })
-	_, _, err := registry.Load([]byte(`{"engineName":"host"}`))
-	fmt.Println(err != nil)
-	// Output: true
+	fmt.Println(common.Owner, common.EngineConfig.(*settings).Image)
+	// Output: me /one.sif
 }

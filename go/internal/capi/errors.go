@@ -121,6 +121,13 @@ func look(raw *C.pinion_error) error {
 	return err
 }
 
+// panicText says who panicked, and the stack to who wants to know.
+func panicText(name string, panicked any) string {
+	text := fmt.Sprintf("%s panicked: %v", name, panicked)
+	Log(levelDebug, fmt.Sprintf("%s\n%s", text, debug.Stack()))
+	return text
+}
+
 // guarded calls a callback and makes its error, or its panic, an error of the core.
 func guarded(name string, body func() error) (raw *C.pinion_error) {
 	returned := false
@@ -132,12 +139,12 @@ func guarded(name string, body func() error) (raw *C.pinion_error) {
 			return
 		}
 		if panicked := recover(); panicked != nil {
-			Log(levelDebug, fmt.Sprintf("%s panicked: %v\n%s", name, panicked, debug.Stack()))
+			text := panicText(name, panicked)
 			err, _ := panicked.(error)
 			if err == nil {
 				err = fmt.Errorf("%v", panicked)
 			}
-			raw = made(C.PINION_PANIC, 0, fmt.Sprintf("%s panicked: %v", name, panicked), err)
+			raw = made(C.PINION_PANIC, 0, text, err)
 			return
 		}
 		// runtime.Goexit: the goroutine is the core's, which waits for it on this thread, and cannot be ended alone.

@@ -9,9 +9,7 @@ package capi
 import "C"
 
 import (
-	"fmt"
 	"runtime/cgo"
-	"runtime/debug"
 	"strings"
 
 	"github.com/pinion-runtime/pinion/go/internal/hook"
@@ -42,8 +40,7 @@ func answer(name string, call func() ([]byte, error), owed *C.pinion_call) {
 		}
 		text := name + " called runtime.Goexit"
 		if panicked := recover(); panicked != nil {
-			text = fmt.Sprintf("%s panicked: %v", name, panicked)
-			Log(levelDebug, fmt.Sprintf("%s\n%s", text, debug.Stack()))
+			text = panicText(name, panicked)
 		}
 		refuse(owed, text)
 	}()

@@ -127,11 +127,11 @@ impl Container {
             }
             Ok(Some((rpc_server::Side::Parent(server), connection))) => {
                 drop(connection);
-                // While the server works. A signal that ends the container ends this process too, whatever the server does.
-                let engine = sys::signal::unblock_all().and_then(|()| Readied::early(&engine_name, configuration));
+                // While the server works.
+                let engine = readied(&engine_name, configuration);
                 server.wait(&control).and(engine)
             }
-            Ok(None) => Readied::early(&engine_name, configuration),
+            Ok(None) => readied(&engine_name, configuration),
             Err(error) => Err(error),
         };
         match prepared {
@@ -142,6 +142,13 @@ impl Container {
             Err(error) => fail(&control, &error),
         }
     }
+}
+
+/// The container's program starts with an empty mask, whichever thread executes it and whatever the caller's was; until then a
+/// signal that ends the container ends this process, whatever the RPC server does.
+fn readied(engine_name: &str, configuration: Vec<u8>) -> Result<Readied> {
+    sys::signal::unblock_all()?;
+    Readied::early(engine_name, configuration)
 }
 
 /// Hands this process's pidfd to the clean-up processes: master does so too, but may be killed before. Where there is no

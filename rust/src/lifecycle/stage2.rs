@@ -90,8 +90,6 @@ fn apply(plan: &Plan) -> Result<()> {
     privileges::apply(&plan.container, plan.facts.known_capabilities)
         .map_err(|error| error.during("apply the container's privileges"))?;
     privileges::arm_death_signal(Signal::KILL)?;
-    // The container's program starts with an empty mask, whichever thread executes it and whatever the caller's was.
-    sys::signal::unblock_all()?;
     trace::step(Step::Stage2);
     Ok(())
 }
