@@ -248,9 +248,9 @@ impl Run<'_> {
                 return Err(self.too_long());
             }
             if creating && threads.create.has_returned() {
-                if let Err(error) = self.first(threads.create.result()) {
+                if let Err(error) = self.primary(threads.create.result()) {
                     // A signal that ends the container takes the RPC server along, of which CreateContainer's error speaks.
-                    return match self.death(threads)? {
+                    return match self.signalled(threads)? {
                         Some(status) => self.reported(status),
                         None => Err(error),
                     };
@@ -259,13 +259,13 @@ impl Run<'_> {
                 self.end_rpc();
             }
             if starting && threads.start.has_returned() {
-                self.first(threads.start.result())?;
+                self.primary(threads.start.result())?;
                 starting = false;
                 deadline = self.container_deadline(Progress::Over);
             }
             if ready[0] {
                 let monitored = threads.monitor.result().map_err(|error| error.during("container monitoring failed"));
-                let status = self.first(monitored)?;
+                let status = self.primary(monitored)?;
                 return self.reported(status);
             }
             if ready[1] {
@@ -275,7 +275,7 @@ impl Run<'_> {
     }
 
     /// The signal by which the container process has ended, which the engine's monitor reaps.
-    fn death(&self, threads: &Threads) -> Result<Option<WaitStatus>> {
+    fn signalled(&self, threads: &Threads) -> Result<Option<WaitStatus>> {
         let ended_by_itself = match self.child.ended()? {
             Ended::No => true,
             Ended::As(status) => status.signal().is_none(),
@@ -289,7 +289,7 @@ impl Run<'_> {
     }
 
     /// What an activity returned, unless that is an error and the context was cancelled by one: the activity's comes of it.
-    fn first<T>(&self, returned: Result<T>) -> Result<T> {
+    fn primary<T>(&self, returned: Result<T>) -> Result<T> {
         returned.map_err(|error| if self.context.is_cancelled() { self.failure() } else { error })
     }
 

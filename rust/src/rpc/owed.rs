@@ -47,14 +47,16 @@ struct Answers {
     event: OwnedFd,
 }
 
-/// One call without its answer.
-pub(crate) struct Call {
+/// A call, as far as its answer needs it.
+pub(crate) struct Head {
     pub service_method: ByteString,
     pub seq: u64,
+    /// When its method was called, if somebody observes.
     pub start: Option<Instant>,
-    /// The argument as a stream of its own, if somebody observes.
-    pub args: Option<Vec<u8>>,
 }
+
+/// One call without its answer, with its argument as a stream of its own, if somebody observes.
+pub(crate) type Call = (Head, Option<Vec<u8>>);
 
 /// The calls of one connection that are owed an answer.
 #[derive(Default)]

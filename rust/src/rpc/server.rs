@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::builtin::raise;
 use super::link::{Link, SERVER_UNSENT};
-use super::owed::{self, Ledger};
+use super::owed::{self, Head, Ledger};
 use super::service::{Given, Reply, Service};
 use super::wire::{Request, Response};
 use crate::error::{Error, ErrorKind, Result};
@@ -99,13 +99,6 @@ struct Answers<'a> {
     ledger: Ledger,
 }
 
-/// A call, as far as its answer needs it.
-struct Head {
-    service_method: ByteString,
-    seq: u64,
-    start: Option<Instant>,
-}
-
 impl<'a> Answers<'a> {
     fn new(service: &'a Service) -> Self {
         Answers {
@@ -172,8 +165,7 @@ impl<'a> Answers<'a> {
         match outcome {
             Ok(Given::Later) => {
                 let args = args.filter(|_| observer.is_some()).map(|args| args.stream()).transpose()?;
-                let Head { service_method, seq, start } = head;
-                ledger.keep(owed::Call { service_method, seq, start, args });
+                ledger.keep((head, args));
                 Ok(())
             }
             outcome => self.answer(head, args, outcome.map(drop), observer),
@@ -183,19 +175,18 @@ impl<'a> Answers<'a> {
     /// Answers a call whose method has replied at last.
     fn answer_later(
         &mut self,
-        call: owed::Call,
+        (head, args): owed::Call,
         outcome: owed::Outcome,
         observer: &mut Option<&mut dyn Observer>,
     ) -> gob::Result<()> {
-        let owed::Call { service_method, seq, start, args } = call;
         empty(&mut self.body);
         let outcome = match outcome {
             Ok(value) => self.encoder.encode_value(&value, &mut self.body).map_err(|error| error.to_string()),
-            Err(text) => Err(never_empty(text, &service_method)),
+            Err(text) => Err(never_empty(text, &head.service_method)),
         };
         let mut args = args.as_deref().map(|stream| Decoder::new(stream, Limits::default()));
         let args = args.as_mut().map(Decoder::next_value).transpose()?;
-        self.answer(Head { service_method, seq, start }, args, outcome, observer)
+        self.answer(head, args, outcome, observer)
     }
 
     /// Makes the answer: definitions, header, and the reply or nothing.
