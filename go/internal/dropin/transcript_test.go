@@ -163,15 +163,15 @@ func (r *run) show(to transcript, key string, entry report.Entry, pids, namespac
 	}
 }
 
-// sameAs says whose a session or process group is.
+// sameAs says whose a session or process group is. The caller's may itself be outside the tests' PID namespace: 0, then.
 func sameAs(id, own, caller int) string {
 	switch id {
-	case 0:
-		return "outside the PID namespace"
-	case own:
-		return "its own"
 	case caller:
 		return "the caller's"
+	case own:
+		return "its own"
+	case 0:
+		return "outside the PID namespace"
 	}
 	return "another"
 }
@@ -185,7 +185,6 @@ var (
 )
 
 func init() {
-	// Session 0 is none of those that exist.
 	status, _ := os.ReadFile("/proc/self/status")
 	if line := ignored.Find(status); line != nil {
 		callerIgnores, _ = strconv.ParseUint(string(line[len(line)-16:]), 16, 64)
