@@ -18,6 +18,7 @@ use crate::ffi::sys;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::container::{Container, Side};
 use crate::lifecycle::host_processes::HostProcesses;
+use crate::lifecycle::installation::Installation;
 use crate::lifecycle::master::Master;
 use crate::lifecycle::pending::Readied;
 use crate::lifecycle::roles::Step;
@@ -41,6 +42,7 @@ pub mod handshake;
 pub mod host_process;
 mod host_processes;
 pub mod hygiene;
+mod installation;
 pub mod join;
 pub mod journal;
 pub mod master;
@@ -173,7 +175,12 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     handshake::lead(&start, &plan, &mut child, &ends)?;
     trace::step(Step::Handshake);
     match engine {
-        Some(engine) => Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), limit)),
+        Some(engine) => {
+            if plan.flow.is_setuid() {
+                privileges::setuid::become_master()?;
+            }
+            Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), limit))
+        }
         None => Err(Stop::Ended(join::watch(child, &ends)?)),
     }
 }
@@ -193,6 +200,10 @@ pub struct Start {
 impl Start {
     /// Step 1, and step 8 with it: from here on no signal is lost, and none ends a process before it has cleaned up.
     fn facts(host: &Host) -> Result<Self> {
+        let facts = facts()?;
+        if facts.setuid {
+            privileges::setuid::lower()?;
+        }
         sys::signal::reset_dispositions();
         // Under a limit of file sizes a write fails, with a reason, rather than kills.
         sys::signal::ignore(libc::SIGXFSZ, true);
@@ -207,7 +218,7 @@ impl Start {
         let facts = Facts {
             post_start_host: std::env::var_os(launch::POST_START_HOST).is_some(),
             cleanup_host: std::env::var_os(launch::CLEANUP_HOST).is_some(),
-            ..facts()?
+            ..facts
         };
         trace::step(Step::Facts);
         Ok(Start {
@@ -251,8 +262,13 @@ impl Start {
 /// What the calling process knows by itself. Nothing has been asked for on the host.
 fn facts() -> Result<Facts> {
     let credentials = Credentials::read()?;
+    let installed = installation::judge(&credentials)?;
     Ok(Facts {
-        setuid: sys::process::is_secure_execution(),
+        setuid: installed == Installation::Setuid,
+        inert_setuid: match installed {
+            Installation::InertSetuid(help) => Some(help),
+            _ => None,
+        },
         uid: credentials.uid[0],
         gid: credentials.gid[0],
         effective: credentials.effective,

@@ -15,6 +15,7 @@ use crate::error::{Error, Result, Tried};
 pub mod mount;
 pub mod network;
 pub mod pid;
+pub mod subordinate;
 pub mod user;
 
 impl NamespaceKind {

@@ -23,8 +23,11 @@ mod show;
 /// What a process knows by itself, before stage 1 said anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
-    /// Whether the program is a setuid file or has file capabilities.
+    /// Whether the program is a setuid-root file, which an ordinary user called.
     pub setuid: bool,
+    /// Why the kernel did not let the file's setuid bit count, and what helps.
+    #[serde(skip)]
+    pub inert_setuid: Option<&'static str>,
     /// The real user id.
     pub uid: u32,
     /// The real group id.
@@ -105,6 +108,8 @@ pub struct Plan {
     pub propagation: Option<Propagation>,
     /// What the container process gets.
     pub container: ContainerPrivileges,
+    /// Whether the RPC server's bounding set is that for nvidia-container-cli.
+    pub nvidia_capabilities: bool,
     /// Descriptors.
     pub descriptors: Descriptors,
     /// Who waits for the container.
@@ -147,6 +152,7 @@ impl Plan {
                 no_new_privs: settings.no_new_privs,
                 capabilities: settings.capabilities,
             },
+            nvidia_capabilities: settings.nvidia_capabilities,
             descriptors: Descriptors {
                 kept: settings.kept_fds.clone(),
                 working_directory: settings.working_directory_fd,
@@ -227,16 +233,16 @@ impl Plan {
 
     /// Whether a user namespace is created, by whichever process.
     pub fn creates_user_namespace(&self) -> bool {
-        matches!(self.flow, Flow::UserNamespace | Flow::Hybrid)
+        self.flow == Flow::UserNamespace || self.flow.is_hybrid()
     }
 
     /// The caller's user id as a new user namespace shows it. `None` where it cannot be known beforehand, and where it is not
     /// mapped: what is seen there is the kernel's overflow id.
     pub fn mapped_uid(&self) -> Option<u32> {
         match self.flow {
-            Flow::Root => Some(self.facts.uid),
+            Flow::Root | Flow::Setuid => Some(self.facts.uid),
             Flow::JoinUserNamespace => None,
-            Flow::UserNamespace | Flow::Hybrid => to_container(&self.uid_map, self.facts.uid),
+            Flow::UserNamespace | Flow::Hybrid | Flow::SetuidHybrid => to_container(&self.uid_map, self.facts.uid),
         }
     }
 
@@ -245,7 +251,7 @@ impl Plan {
     pub fn becomes_root(&self) -> (bool, bool) {
         let takes = |map: &[IdMapping], own| {
             let has_root = map.iter().any(|line| line.container_id == 0);
-            self.flow == Flow::Hybrid && has_root && to_container(map, own).is_none()
+            self.flow.is_hybrid() && has_root && to_container(map, own).is_none()
         };
         (takes(&self.uid_map, self.facts.uid), takes(&self.gid_map, self.facts.gid))
     }
@@ -275,21 +281,27 @@ fn flow(settings: &Settings, facts: &Facts) -> Result<Flow> {
     let creates = settings.create.contains(&NamespaceKind::User);
     match (joins, creates, settings.hybrid) {
         (true, _, _) => Ok(Flow::JoinUserNamespace),
+        (false, true, true) if facts.setuid => Ok(Flow::SetuidHybrid),
         (false, true, true) => Ok(Flow::Hybrid),
         (false, true, false) => Ok(Flow::UserNamespace),
-        (false, false, _) if facts.uid == 0 && !facts.setuid => Ok(Flow::Root),
-        (false, false, _) => Err(Error::new(
-            ErrorKind::Refused,
-            "no setuid installation: without it only root can start \
+        (false, false, _) if facts.setuid => Ok(Flow::Setuid),
+        (false, false, _) if facts.uid == 0 => Ok(Flow::Root),
+        (false, false, _) => {
+            Err(Error::new(
+                ErrorKind::Refused,
+                "no setuid installation: without it only root can start \
              a container that has no user namespace",
-        )
-        .with_help("ask for a user namespace (the engine's SetNsFlags, or a bundle with a namespace of type user)")),
+            )
+            .with_help(facts.inert_setuid.unwrap_or(
+                "ask for a user namespace (the engine's SetNsFlags, or a bundle with a namespace of type user)",
+            )))
+        }
     }
 }
 
 fn namespaces(settings: &Settings, flow: Flow) -> Vec<Namespace> {
     let by = |kind: NamespaceKind, joins: bool| match (kind, joins) {
-        (NamespaceKind::User, false) if flow == Flow::Hybrid => Role::Container,
+        (NamespaceKind::User, false) if flow.is_hybrid() => Role::Container,
         (NamespaceKind::User, _) => Role::Master,
         (NamespaceKind::Pid, true) => Role::Master,
         _ => Role::Container,

@@ -15,6 +15,8 @@ use crate::config::settings::CapabilitySets;
 use crate::error::{Error, Result, Tried};
 use crate::ffi::sys::process::ids;
 
+pub mod setuid;
+
 /// What the kernel says of the calling thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Credentials {
@@ -43,6 +45,13 @@ impl Credentials {
             inheritable: sets.inheritable.bits(),
         })
     }
+
+    /// Whether an engine of the setuid flow has got root back in this thread and put it aside again, by its own raw calls: the
+    /// user's ids, root's saved, nothing effective. The contract takes that for what it had before.
+    pub fn has_put_root_aside(&self) -> bool {
+        let [user, ..] = self.uid;
+        user != 0 && self.uid == [user, user, 0] && self.effective == 0
+    }
 }
 
 /// Drops to the real user for good: all ids the real ones, and unless that user is root, no capabilities.
@@ -69,6 +78,13 @@ pub fn become_root_of_namespace(user: bool, group: bool) -> Result<()> {
         set_uids(0)?;
     }
     rustix::process::set_dumpable_behavior(visible).tried(|| "restore whether the process is dumpable")
+}
+
+/// After its maps are written: in a new user namespace that a setuid-root program has cloned, root's saved id has no number.
+pub fn forget_saved_ids() -> Result<()> {
+    let ([_, uid, _], [_, gid, _]) = ids();
+    set_gids(gid)?;
+    set_uids(uid)
 }
 
 fn set_uids(uid: u32) -> Result<()> {

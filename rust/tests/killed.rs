@@ -53,6 +53,14 @@ fn flows() -> Vec<Flow> {
             json!({ "create": ["user", "pid", "mount"], "uid_map": ranges, "gid_map": ranges, "hybrid": true,
                     "map_helpers": true, "target_uid": 5, "target_gids": [5] }),
         ),
+        ("setuid", "setuid", json!({ "create": ["pid", "mount", "uts"] })),
+        ("setuid, shared mounts", "setuid", json!({ "create": ["pid", "mount", "uts"], "share_mounts": true })),
+        (
+            "setuid, ranges",
+            "setuid",
+            json!({ "create": ["user", "pid", "mount"], "uid_map": ranges, "gid_map": ranges, "hybrid": true,
+                    "allow_setgroups": true, "target_uid": 5, "target_gids": [5] }),
+        ),
     ];
     let possible = |caller: &str, name: &str| common::is_root() || (caller == "user" && name != "ranges");
     let mut flows = Vec::new();
@@ -62,7 +70,7 @@ fn flows() -> Vec<Flow> {
             continue;
         }
         for (monitor, core_monitor) in [("the engine monitors", false), ("the core monitors", true)] {
-            if core_monitor && !["root", "user"].contains(&name) {
+            if core_monitor && !["root", "user", "setuid"].contains(&name) {
                 continue;
             }
             let mut configuration = configuration.clone();

@@ -2,6 +2,7 @@
 //! The privileges of every process, as data: applied, compared with the kernel's answer before a callback is called
 //! (`lifecycle/check.rs`), and printed by `pinion plan`.
 
+use rustix::thread::CapabilitySet;
 use serde::Serialize;
 
 use crate::lifecycle::roles::Role;
@@ -18,6 +19,10 @@ pub enum Flow {
     Hybrid,
     /// A user namespace that exists already.
     JoinUserNamespace,
+    /// A setuid-root starter, no user namespace.
+    Setuid,
+    /// A setuid-root starter, the container alone in a new user namespace, whose maps root's id writes.
+    SetuidHybrid,
 }
 
 impl Flow {
@@ -28,7 +33,19 @@ impl Flow {
             Flow::UserNamespace => "new user namespace, shared by master and container",
             Flow::Hybrid => "new user namespace of the container, maps written from the host (fakeroot)",
             Flow::JoinUserNamespace => "user namespace of a running container",
+            Flow::Setuid => "setuid-root starter, no user namespace",
+            Flow::SetuidHybrid => "setuid-root starter, new user namespace of the container (fakeroot)",
         }
+    }
+
+    /// Whether the container alone is cloned into its new user namespace.
+    pub const fn is_hybrid(self) -> bool {
+        matches!(self, Flow::Hybrid | Flow::SetuidHybrid)
+    }
+
+    /// Whether a setuid-root starter takes it: master, on the host, can get root back.
+    pub const fn is_setuid(self) -> bool {
+        matches!(self, Flow::Setuid | Flow::SetuidHybrid)
     }
 }
 
@@ -90,12 +107,16 @@ impl Callback {
     }
 }
 
-/// Whose ids a process has: real, effective and saved alike.
+/// Whose ids a process has: real, effective and saved alike, unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ids {
     /// The user who called the starter.
     RealUser,
+    /// That user, root being the saved id.
+    RealUserSavedRoot,
+    /// That user as the real id and for files, root being the others.
+    RootForUser,
     /// That user as the container's user namespace shows it.
     MappedUser,
     /// The same; the namespace's root where that user is not mapped.
@@ -116,7 +137,40 @@ pub enum Capabilities {
     FullInNamespace,
     /// What the starter configuration set.
     Configured,
+    /// None effective; permitted are those of a setuid-root program.
+    Permitted,
+    /// Effective are root's but those about files, which are the user's.
+    RootsButFiles,
+    /// Effective are CAP_SETUID and CAP_SETGID, by which an engine gets root back; permitted those of a setuid-root program.
+    Regain,
+    /// Effective is CAP_SYS_ADMIN, permitted are those of a setuid-root program; the bounding set is that of [`SERVER_BOUNDING`].
+    Server,
 }
+
+/// The effective capabilities of master in the setuid flows.
+pub const MASTER_EFFECTIVE: u64 = CapabilitySet::SETUID.union(CapabilitySet::SETGID).bits();
+
+/// The effective capabilities of the RPC server in the setuid flow while it answers nothing.
+pub const SERVER_EFFECTIVE: u64 = CapabilitySet::SYS_ADMIN.bits();
+
+/// What programs that the RPC server executes in the setuid flow can have.
+pub const SERVER_BOUNDING: u64 =
+    CapabilitySet::SYS_ADMIN.union(CapabilitySet::IPC_LOCK).union(CapabilitySet::MKNOD).bits();
+
+/// The same where nvidia-container-cli is one of them.
+pub const SERVER_BOUNDING_NVIDIA: u64 = SERVER_BOUNDING
+    | CapabilitySet::CHOWN
+        .union(CapabilitySet::DAC_OVERRIDE)
+        .union(CapabilitySet::DAC_READ_SEARCH)
+        .union(CapabilitySet::FOWNER)
+        .union(CapabilitySet::KILL)
+        .union(CapabilitySet::NET_ADMIN)
+        .union(CapabilitySet::SETGID)
+        .union(CapabilitySet::SETPCAP)
+        .union(CapabilitySet::SETUID)
+        .union(CapabilitySet::SYS_CHROOT)
+        .union(CapabilitySet::SYS_PTRACE)
+        .bits();
 
 /// The passport of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -135,18 +189,24 @@ pub struct Privileges {
 pub fn privileges(flow: Flow, role: Role, by_root: bool, no_new_privs: bool) -> Privileges {
     // Dropped to the real user, which for root is no drop.
     let dropped = if by_root { Capabilities::Callers } else { Capabilities::None };
-    let inside = match flow {
-        Flow::Root => (Ids::RealUser, Capabilities::Callers),
-        _ => (Ids::MappedUser, Capabilities::FullInNamespace),
+    let (ids, capabilities) = match role {
+        Role::Stage1 | Role::PostStartHost | Role::CleanupHost | Role::CleanupSpare => (Ids::RealUser, dropped),
+        Role::Starter if flow.is_setuid() => (Ids::RealUserSavedRoot, Capabilities::Permitted),
+        Role::Starter => (Ids::RealUser, dropped),
+        Role::Stage2 => (Ids::Target, Capabilities::Configured),
+        Role::Master if flow.is_setuid() => (Ids::RealUser, Capabilities::Regain),
+        Role::Container if flow == Flow::Setuid => (Ids::RootForUser, Capabilities::RootsButFiles),
+        Role::RpcServer if flow == Flow::Setuid => (Ids::RealUser, Capabilities::Server),
+        Role::Container | Role::RpcServer if flow.is_hybrid() => (Ids::MappedUserOrRoot, Capabilities::FullInNamespace),
+        Role::Master | Role::Container | Role::RpcServer => match flow {
+            Flow::Root => (Ids::RealUser, Capabilities::Callers),
+            _ => (Ids::MappedUser, Capabilities::FullInNamespace),
+        },
     };
-    let row = |ids, capabilities, death_signal| Privileges { ids, capabilities, no_new_privs: false, death_signal };
-    match role {
-        Role::Starter => row(Ids::RealUser, dropped, None),
-        Role::Stage1 => row(Ids::RealUser, dropped, Some("KILL")),
-        Role::PostStartHost | Role::CleanupHost | Role::CleanupSpare => row(Ids::RealUser, dropped, Some("TERM")),
-        Role::Master => row(inside.0, inside.1, None),
-        Role::Container | Role::RpcServer if flow == Flow::Hybrid => row(Ids::MappedUserOrRoot, inside.1, Some("KILL")),
-        Role::Container | Role::RpcServer => row(inside.0, inside.1, Some("KILL")),
-        Role::Stage2 => Privileges { no_new_privs, ..row(Ids::Target, Capabilities::Configured, Some("KILL")) },
-    }
+    let death_signal = match role {
+        Role::Starter | Role::Master => None,
+        Role::PostStartHost | Role::CleanupHost | Role::CleanupSpare => Some("TERM"),
+        Role::Stage1 | Role::Container | Role::RpcServer | Role::Stage2 => Some("KILL"),
+    };
+    Privileges { ids, capabilities, no_new_privs: no_new_privs && role == Role::Stage2, death_signal }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The privilege contract, enforced: before a callback is called the kernel is asked what the process really has.
 
-use crate::engine::contract::{Callback, Capabilities, Ids};
+use crate::engine::contract::{Callback, Capabilities, Ids, MASTER_EFFECTIVE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::roles::Role;
 use crate::plan::Plan;
@@ -13,6 +13,8 @@ pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<Credentials>
     let is = Credentials::read()?;
     let uid = match row.ids {
         Ids::RealUser => Some(plan.facts.uid),
+        // No callback is called in such a process.
+        Ids::RealUserSavedRoot | Ids::RootForUser => None,
         Ids::MappedUser => plan.mapped_uid(),
         Ids::MappedUserOrRoot => plan.container_uid(),
         Ids::Target => plan.target_uid(),
@@ -22,11 +24,17 @@ pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<Credentials>
         Capabilities::Callers => Some((plan.facts.effective, plan.facts.permitted)),
         // Which bits the kernel knows is asked once, where they are applied.
         Capabilities::FullInNamespace => None,
+        // No callback is called in such a process.
+        Capabilities::Permitted | Capabilities::RootsButFiles | Capabilities::Server => None,
+        Capabilities::Regain => Some((MASTER_EFFECTIVE & plan.facts.permitted, plan.facts.permitted)),
         Capabilities::Configured => {
             let mask = plan.facts.known_capabilities;
             Some((plan.container.capabilities.effective & mask, plan.container.capabilities.permitted & mask))
         }
     };
+    if row.capabilities == Capabilities::Regain && is.has_put_root_aside() {
+        return Ok(is);
+    }
     if let Some(uid) = uid.filter(|uid| is.uid != [*uid; 3]) {
         return Err(mismatch(role, callback, "user ids", format!("{:?}", is.uid), format!("{:?}", [uid; 3])));
     }

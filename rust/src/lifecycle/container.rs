@@ -22,7 +22,7 @@ use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::rpc_server::{self, RpcServer};
 use crate::lifecycle::stage2::Stage2;
 use crate::namespaces::{self, Target};
-use crate::plan::Plan;
+use crate::plan::{Flow, Plan};
 use crate::rpc::builtin;
 use crate::{privileges, trace};
 
@@ -123,7 +123,8 @@ impl Container {
             Ok(Some((rpc_server::Side::Child(line), connection))) => {
                 // The server says nothing on the stream, and must not hold it open.
                 drop(master);
-                return RpcServer { engine_name, native: native_rpc, connection, line, control, cleanup }.enter();
+                let server = RpcServer { engine_name, native: native_rpc, connection, line, control, cleanup };
+                return server.enter(&plan);
             }
             Ok(Some((rpc_server::Side::Parent(server), connection))) => {
                 drop(connection);
@@ -201,10 +202,14 @@ impl Entry<'_> {
     /// Where the maps leave this process without ids of its own, it takes those of the namespace's root.
     fn take_root(&self) -> Result<()> {
         let (user, group) = self.plan.becomes_root();
-        if !user && !group {
+        let has_saved_root = self.plan.flow == Flow::SetuidHybrid;
+        if !user && !group && !has_saved_root {
             return Ok(());
         }
         privileges::become_root_of_namespace(user, group)?;
+        if has_saved_root {
+            privileges::forget_saved_ids()?;
+        }
         // The kernel forgets it with a change of ids.
         self.tie_to_master()
     }

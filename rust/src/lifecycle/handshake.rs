@@ -15,7 +15,9 @@ use crate::lifecycle::container::MasterEnds;
 use crate::lifecycle::messages::{FromContainer, Handshake};
 use crate::lifecycle::{Start, Stop};
 use crate::namespaces;
-use crate::plan::{Flow, Plan};
+use crate::namespaces::subordinate::{self, Kind};
+use crate::plan::{Facts, Flow, Plan};
+use crate::privileges::setuid;
 
 /// Leads the container process through its namespaces, its id maps being written. If that ends on the way, its own report
 /// is the error; without one the starter ends with its status.
@@ -52,9 +54,17 @@ fn maps(plan: &Plan, settings: &Settings, child: &Child, ends: &MasterEnds) -> R
     if !plan.creates_user_namespace() {
         return Ok(());
     }
-    namespaces::user::write_maps(child, settings)?;
+    if plan.flow == Flow::SetuidHybrid {
+        let Facts { uid, gid, .. } = plan.facts;
+        subordinate::check(Kind::User, &settings.uid_mappings, uid, uid)?;
+        subordinate::check(Kind::Group, &settings.gid_mappings, uid, gid)?;
+        let _root = setuid::raise()?;
+        namespaces::user::write_maps(child, settings)?;
+    } else {
+        namespaces::user::write_maps(child, settings)?;
+    }
     Handshake::MapsWritten.send(&ends.master)?;
-    if plan.flow == Flow::Hybrid && !plan.facts.setuid {
+    if plan.flow == Flow::Hybrid {
         namespaces::join(child, NamespaceKind::User, "of the container")?;
     }
     Ok(())

@@ -20,6 +20,8 @@ use crate::lifecycle::ending::{end, fail};
 use crate::lifecycle::messages::{Channel, FromContainer, FromServer, Received, ToContainer, channel};
 use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
+use crate::plan::{Flow, Plan};
+use crate::privileges::setuid;
 use crate::rpc::builtin::{self, Product};
 use crate::rpc::server::{Call, Observer};
 use crate::rpc::service::{MethodSet, Service};
@@ -114,9 +116,13 @@ pub struct RpcServer {
 
 impl RpcServer {
     /// Step 15, in the new process.
-    pub fn enter(mut self) -> Pending {
+    pub fn enter(mut self, plan: &Plan) -> Pending {
+        let lowered = match plan.flow {
+            Flow::Setuid => setuid::become_server(plan.nvidia_capabilities, plan.facts.known_capabilities),
+            _ => Ok(()),
+        };
         // Should the container process have died before this was armed, then because master did, and the connection ends.
-        if let Err(error) = privileges::arm_death_signal(Signal::KILL) {
+        if let Err(error) = lowered.and_then(|()| privileges::arm_death_signal(Signal::KILL)) {
             fail(&self.control, &error.during("serve RPC requests"));
         }
         trace::step(Step::RpcServer);

@@ -14,11 +14,16 @@ use crate::error::{Error, Result, Tried};
 use crate::lifecycle::child::Watched;
 use crate::lifecycle::roles::Role;
 use crate::namespaces::{self, Target};
-use crate::plan::Plan;
+use crate::plan::{Flow, Plan};
+use crate::privileges::setuid;
 use crate::trusted::{Program, Run};
 
-/// Step 11: joins the user namespace, or leaves for a new one that master and the container share.
+/// Step 11: joins the user namespace, leaves for a new one that master and the container share, or takes root's id back where
+/// there is none and the starter is setuid.
 pub fn enter(plan: &Plan, targets: &mut Vec<Target>) -> Result<()> {
+    if plan.flow == Flow::Setuid {
+        return setuid::regain();
+    }
     if let Some(at) = targets.iter().position(|target| target.kind() == NamespaceKind::User) {
         return targets.remove(at).join();
     }

@@ -3,7 +3,7 @@
 
 use crate::config::settings::{IdMapping, NamespaceKind, Settings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Facts, Flow, Plan};
+use crate::plan::{Facts, Plan};
 
 /// Refuses what can be told from settings and facts alone. These also are the checks that the parent repeats over a plan
 /// that stage 1 sealed.
@@ -12,7 +12,6 @@ pub fn forbidden(settings: &Settings, facts: &Facts) -> Result<()> {
     let new_user = settings.create.contains(&NamespaceKind::User) && !joins_user;
     let has_map = !settings.uid_mappings.is_empty() || !settings.gid_mappings.is_empty();
     let rules: [(bool, &str); 15] = [
-        (facts.setuid, "the setuid flow is not part of this version: install pinion-starter without the setuid bit"),
         (settings.instance, "the instance flow is not part of this version: start the container attached"),
         (facts.setuid && !settings.hybrid && (new_user || joins_user), "setuid with user namespace is not allowed"),
         (settings.hybrid && !new_user, "the hybrid workflow needs a new user namespace"),
@@ -25,6 +24,10 @@ pub fn forbidden(settings: &Settings, facts: &Facts) -> Result<()> {
         ),
         (settings.newuidmap.is_some() && !settings.hybrid, "newuidmap and newgidmap need the hybrid workflow"),
         (facts.setuid && settings.newuidmap.is_some(), "newuidmap and newgidmap are not allowed in the setuid flow"),
+        (
+            facts.setuid && !settings.hybrid && settings.allow_setgroups,
+            "setgroups is not allowed in the setuid flow without a user namespace: it could give groups of others",
+        ),
         (settings.kept_fds.len() > 1024, "more than 1024 kept descriptors"),
         (
             settings.kept_fds.iter().any(|fd| *fd < 0)
@@ -90,7 +93,7 @@ fn paths(settings: &Settings) -> Result<()> {
 
 /// Refuses target ids that the container's own id map does not have: the kernel would say no more than EINVAL.
 pub fn unmapped(plan: &Plan) -> Result<()> {
-    if !matches!(plan.flow, Flow::UserNamespace | Flow::Hybrid) {
+    if !plan.creates_user_namespace() {
         return Ok(());
     }
     let inside = |map: &[IdMapping], id: u32| {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::config::names;
 use crate::config::settings::IdMapping;
-use crate::engine::contract::{Capabilities, Ids};
+use crate::engine::contract::{Capabilities, Ids, MASTER_EFFECTIVE, SERVER_EFFECTIVE};
 use crate::lifecycle::roles::Role;
 use crate::plan::{Namespace, Plan, Process};
 
@@ -72,6 +72,8 @@ impl Plan {
         let mapped = |uid| format!("uid {uid} (mapped)");
         let ids = match row.ids {
             Ids::RealUser => format!("uid {}", self.facts.uid),
+            Ids::RealUserSavedRoot => format!("uid {}, saved 0", self.facts.uid),
+            Ids::RootForUser => format!("uid 0 for {}, whose the file accesses are", self.facts.uid),
             Ids::MappedUser => self.mapped_uid().map_or(self.no_mapped_uid().into(), mapped),
             Ids::MappedUserOrRoot if self.becomes_root().0 => "uid 0 of its user namespace".into(),
             Ids::MappedUserOrRoot => self.container_uid().map_or(self.no_mapped_uid().into(), mapped),
@@ -81,6 +83,10 @@ impl Plan {
             Capabilities::None => "no capabilities".into(),
             Capabilities::Callers => "the caller's capabilities".into(),
             Capabilities::FullInNamespace => "all capabilities of its user namespace".into(),
+            Capabilities::Permitted => "no effective capabilities".into(),
+            Capabilities::RootsButFiles => "root's capabilities but those about files".into(),
+            Capabilities::Regain => names::capability_names(MASTER_EFFECTIVE).join(" "),
+            Capabilities::Server => names::capability_names(SERVER_EFFECTIVE).join(" "),
             Capabilities::Configured => match names::capability_names(self.container.capabilities.effective) {
                 names if names.is_empty() => "no capabilities".into(),
                 names => names.join(" "),

@@ -40,7 +40,11 @@ fn plan(settings: &Settings, facts: &Facts) -> Plan {
 fn step_11_decides_the_flow() {
     assert_eq!(plan(&Settings::default(), &root()).flow, Flow::Root);
     assert_eq!(plan(&rootless(), &user()).flow, Flow::UserNamespace);
-    assert_eq!(plan(&Settings { hybrid: true, ..rootless() }, &user()).flow, Flow::Hybrid);
+    let hybrid = Settings { hybrid: true, ..rootless() };
+    assert_eq!(plan(&hybrid, &user()).flow, Flow::Hybrid);
+    let setuid = Facts { setuid: true, ..user() };
+    assert_eq!(plan(&Settings::default(), &setuid).flow, Flow::Setuid);
+    assert_eq!(plan(&hybrid, &setuid).flow, Flow::SetuidHybrid);
     let join = BTreeMap::from([(NamespaceKind::User, "ns/user".to_owned())]);
     let joined = Settings { join, join_only: true, ..Settings::default() };
     assert_eq!(plan(&joined, &user()).flow, Flow::JoinUserNamespace);
@@ -51,7 +55,12 @@ fn step_11_decides_the_flow() {
 fn every_forbidden_combination_is_named() {
     let base = rootless;
     let cases: Vec<(Settings, Facts, &str)> = vec![
-        (base(), Facts { setuid: true, ..user() }, "setuid flow is not part of this version"),
+        (rootless(), Facts { setuid: true, ..user() }, "setuid with user namespace is not allowed"),
+        (
+            Settings { allow_setgroups: true, ..Settings::default() },
+            Facts { setuid: true, ..user() },
+            "it could give groups of others",
+        ),
         (Settings { instance: true, ..base() }, user(), "instance flow"),
         (Settings { hybrid: true, ..Settings::default() }, root(), "needs a new user namespace"),
         (Settings { uid_mappings: vec![], ..base() }, user(), "needs a user id map"),
@@ -190,8 +199,10 @@ proptest! {
     fn a_plan_that_is_made_holds_what_it_promises(settings in any_settings(), uid in 0u32..3, setuid in any::<bool>()) {
         let facts = Facts { uid, setuid, ..root() };
         let Ok(plan) = Plan::make(&settings, &facts, &Declaration::default()) else { return Ok(()) };
-        // Nobody but root runs without a user namespace, and no ordinary user's process has capabilities on the host.
-        prop_assert!(plan.flow != Flow::Root || uid == 0);
+        // Nobody but root runs without a user namespace, unless the starter is setuid, and no ordinary user's process has
+        // capabilities on the host but master of that.
+        prop_assert!(plan.flow != Flow::Root || uid == 0 && !setuid);
+        prop_assert_eq!(plan.flow.is_setuid(), setuid);
         for process in &plan.processes {
             let on_host = matches!(process.role, Role::Stage1 | Role::PostStartHost | Role::CleanupHost);
             prop_assert!(!on_host || uid == 0 || process.privileges.capabilities == contract::Capabilities::None

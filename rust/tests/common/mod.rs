@@ -53,6 +53,8 @@ pub fn built() -> PathBuf {
 /// A starter program.
 pub struct Starter {
     program: PathBuf,
+    /// The same program as a setuid-root file, if the tests run as root.
+    setuid: PathBuf,
     /// A folder that every user can search: the checkout may be nobody's business.
     _folder: TempDir,
 }
@@ -90,12 +92,18 @@ impl Starter {
         }
     }
 
-    /// A copy that every user can execute.
+    /// A copy that every user can execute, and one that is setuid root.
     fn copy(program: &Path, name: &str) -> Self {
         let folder = shared_folder();
         let copy = folder.path().join(name);
         copy_program(program, &copy);
-        Starter { program: copy, _folder: folder }
+        let setuid = folder.path().join("setuid").join(name);
+        if is_root() {
+            std::fs::create_dir(setuid.with_file_name("")).expect("folder");
+            copy_program(program, &setuid);
+            std::fs::set_permissions(&setuid, PermissionsExt::from_mode(0o4755)).expect("mode");
+        }
+        Starter { program: copy, setuid, _folder: folder }
     }
 
     /// The program.
@@ -103,7 +111,7 @@ impl Starter {
         &self.program
     }
 
-    /// A launch as `root`, as `user` or as a numbered user, with the probe's configuration.
+    /// A launch as `root`, as `user`, as a numbered user, or as `setuid`: the user, and the setuid-root program, with the probe's configuration.
     pub fn launch(&self, caller: &str, configuration: &Value) -> Launch<'_> {
         let folder = shared_folder();
         for name in ["log", "record", "kept"] {
@@ -121,7 +129,7 @@ impl Starter {
         }
         let document = format!("{{\"engineName\":\"probe\",\"containerID\":\"test\",\"engineConfig\":{text}}}");
         Launch {
-            starter: self,
+            program: if caller == "setuid" { &self.setuid } else { &self.program },
             folder,
             uid: uid_of(caller),
             under: Vec::new(),
@@ -139,7 +147,7 @@ fn uid_of(caller: &str) -> u32 {
     match caller {
         _ if !is_root() => nix::unistd::geteuid().as_raw(),
         "root" => 0,
-        "user" => USER,
+        "user" | "setuid" => USER,
         number => number.parse().expect("a user's number"),
     }
 }
@@ -174,7 +182,7 @@ pub fn shared_folder() -> TempDir {
 
 /// A start that is being prepared.
 pub struct Launch<'a> {
-    starter: &'a Starter,
+    program: &'a Path,
     folder: TempDir,
     uid: u32,
     /// Words of a command before the starter: it starts that under conditions of its own.
@@ -209,7 +217,7 @@ impl Launch<'_> {
             let ids = [format!("--reuid={}", self.uid), format!("--regid={}", self.uid), "--clear-groups".into()];
             command.arg("setpriv").args(ids);
         }
-        command.args(&self.under).arg(&self.starter.program).current_dir(self.folder.path());
+        command.args(&self.under).arg(self.program).current_dir(self.folder.path());
         command.env_clear().env("PINION_RECORD_FD", "9").env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
         for (name, value) in pinion::launch::chunks::cut(self.document.as_bytes()).expect("fits") {
             command.env(name, std::ffi::OsString::from(String::from_utf8(value).expect("UTF-8")));
