@@ -2,7 +2,7 @@
 //! The story of one start: numbered steps, one line each, from the starter's first instruction to the exit code.
 //!
 //! Read [`start`] first, then who exists ([`roles`]), what they say to each other ([`messages`]), and each process's own
-//! file: [`stage1`], [`container`] with [`handshake`] beside it, [`rpc_server`], [`stage2`], [`master`], and on the host
+//! file: [`stage1`], for an instance [`daemon`], [`container`] with [`handshake`] beside it, [`rpc_server`], [`stage2`], [`master`], and on the host
 //! [`post_start_host`] and [`cleanup_host`]. docs/lifecycle.md has the same numbers.
 //!
 //! [`start`] returns once in each process that has a callback to call, as [`Pending`]; what comes after that is the role's
@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::ffi::sys;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::container::{Container, Side};
+use crate::lifecycle::daemon::Waiter;
 use crate::lifecycle::host_processes::HostProcesses;
 use crate::lifecycle::installation::Installation;
 use crate::lifecycle::master::Master;
@@ -34,6 +35,7 @@ pub mod check;
 pub mod child;
 pub mod cleanup_host;
 pub mod container;
+pub mod daemon;
 pub mod ending;
 pub mod explain;
 pub mod fault;
@@ -141,11 +143,15 @@ fn lead(host: &Host) -> Result<Pending, Stop> {
 
 /// Steps 6 to 17, up to the roles of master, of the RPC server and of stage 2.
 fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
-    let (start, mut decided) = stage1::run(start, hosts)?;
+    let (mut start, mut decided) = stage1::run(start, hosts)?;
     let plan = decided.plan;
     let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
     hygiene::descriptors(&plan.descriptors, decided.descriptors, &start.own(hosts))?;
     trace::step(Step::Descriptors);
+    if plan.instance {
+        stage1::end(&mut decided.process)?;
+        daemon::fork_master(&mut start, hosts)?;
+    }
     let (ends, container_ends) = container::sockets(plan.join_only)?;
     trace::step(Step::Sockets);
     let mut targets = namespaces::open_all(plan.joined())?;
@@ -158,7 +164,7 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
         Side::Container => {
             let cleanup = hosts.release();
             decided.process.iter_mut().for_each(Child::release);
-            drop(ends);
+            drop((ends, start));
             let ends = container_ends;
             return Ok(Container { plan, engine_name, native_rpc, configuration, ends, targets, cleanup }.live());
         }
@@ -179,7 +185,7 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
             if plan.flow.is_setuid() {
                 privileges::setuid::become_master()?;
             }
-            Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), limit))
+            Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), start.waiter.take(), limit))
         }
         None => Err(Stop::Ended(join::watch(child, &ends)?)),
     }
@@ -195,6 +201,8 @@ pub struct Start {
     pub termination: OwnedFd,
     /// The limit of one handshake, until the plan says another.
     pub limit: Duration,
+    /// The starter that waits for this instance, if this is one's master.
+    pub waiter: Option<Waiter>,
 }
 
 impl Start {
@@ -226,6 +234,7 @@ impl Start {
             configuration: Vec::new(),
             termination: sys::signal::termination_queue()?,
             limit: Duration::from_secs(60),
+            waiter: None,
         })
     }
 
@@ -236,15 +245,22 @@ impl Start {
         Ok(())
     }
 
-    /// Waits until one of `fds` is readable, at most `limit`. Being asked to end stops the start.
+    /// Waits until one of `fds` is readable, at most `limit`. Being asked to end stops the start, and so does the end of the
+    /// starter that waits for it.
     pub fn until(&self, fds: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<Vec<bool>, Stop> {
         let mut all = fds.to_vec();
+        all.extend(self.waiter.as_ref().map(AsFd::as_fd));
         all.push(self.termination.as_fd());
         let mut ready = sys::event::wait_readable(&all, limit)?;
         if ready.pop() == Some(true)
             && let Some(signal) = sys::signal::read(&self.termination)?
         {
             return Err(Stop::Ended(WaitStatus::killed(signal.number)));
+        }
+        if let Some(waiter) = &self.waiter
+            && ready.pop() == Some(true)
+        {
+            waiter.heard()?;
         }
         Ok(ready)
     }

@@ -90,6 +90,8 @@ pub struct Plan {
     pub flow: Flow,
     /// Whether a running container is joined: no RPC server, no engine in master.
     pub join_only: bool,
+    /// Whether master runs on as a daemon when the container runs.
+    pub instance: bool,
     /// The facts that it was made from.
     pub facts: Facts,
     /// Processes, in the order in which they come.
@@ -134,6 +136,7 @@ impl Plan {
             version: VERSION,
             flow,
             join_only: settings.join_only,
+            instance: settings.instance,
             facts: facts.clone(),
             processes: Vec::new(),
             namespaces: namespaces(settings, flow),
@@ -186,10 +189,11 @@ impl Plan {
             Callback::MonitorContainer => self.engine_monitors && !self.join_only,
             _ => role != Role::Master || !self.join_only,
         };
+        let forked = self.instance && role == Role::Master;
         Process {
             role,
-            parent: role.parent(),
-            earlier: role.earlier(),
+            parent: if forked { Some(Role::Starter) } else { role.parent() },
+            earlier: if forked { None } else { role.earlier() },
             privileges: contract::privileges(self.flow, role, self.facts.uid == 0, no_new_privs),
             callbacks: Callback::of(role).iter().copied().filter(calls).collect(),
         }
@@ -206,6 +210,7 @@ impl Plan {
             Condition::NewUserNamespace => self.creates_user_namespace(),
             Condition::Creation => !self.join_only,
             Condition::Propagation => self.propagate_to_master && self.creates(NamespaceKind::Mount),
+            Condition::Instance => self.instance,
             Condition::PreStartProcess => self.pre_start_process && !self.join_only,
         }
     }

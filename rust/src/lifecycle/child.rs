@@ -190,6 +190,15 @@ impl Child {
         if ended[0] { self.wait().map(Some) } else { Ok(None) }
     }
 
+    /// Lets it end by itself for at most `limit`, and kills it after that. It is gone after this, and reaped if it is to be.
+    pub fn finish(self, limit: Duration) {
+        let ended = event::wait_readable(&[self.pidfd.as_fd()], Some(limit));
+        if !ended.is_ok_and(|ready| ready[0]) {
+            // Nobody is left to hear of an error here, and there is nothing else to try.
+            let _ = self.kill();
+        }
+    }
+
     /// Leaves it to somebody else: to the process that made it, from a fork of that, or to an engine that reaps.
     pub fn release(&mut self) {
         self.released = true;

@@ -120,10 +120,9 @@ impl HostProcess {
 
     /// Waits for its end; one that does not end within `limit` is killed.
     pub fn end(self, limit: Duration) {
-        let HostProcess { mut child, channel, .. } = self;
+        let HostProcess { child, channel, .. } = self;
         drop(channel);
-        // Whether it ended in time or is killed by the drop, it is gone and reaped after this.
-        let _ = child.wait_within(limit);
+        child.finish(limit);
     }
 
     /// In a fork of its owner: it is that one's to reap.

@@ -10,9 +10,9 @@
 //! An engine that monitors by itself gets a thread for each activity, since each may block for as long as it likes. For one that
 //! leaves that to the core, all happens in one thread, one after the other.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::contract::Callback;
 use crate::engine::{Context, Engine, Pid, Signals, WaitStatus};
@@ -20,8 +20,9 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::lifecycle::callback::{UmaskWatch, call_checked, silent};
 use crate::lifecycle::check::check;
-use crate::lifecycle::child::{Child, Ended, Silence};
+use crate::lifecycle::child::{Child, Silence};
 use crate::lifecycle::container::MasterEnds;
+use crate::lifecycle::daemon::Waiter;
 use crate::lifecycle::ending::conclude;
 use crate::lifecycle::host_processes::HostProcesses;
 use crate::lifecycle::messages::{Channel, FromContainer, ToContainer};
@@ -31,6 +32,7 @@ use crate::plan::Plan;
 use crate::{log, trace};
 
 mod activity;
+mod follow;
 mod forward;
 mod started;
 mod starting;
@@ -50,6 +52,8 @@ pub struct Master {
     /// Its ends of the sockets.
     ends: MasterEnds,
     hosts: HostProcesses,
+    /// The starter that waits for an instance.
+    waiter: Option<Waiter>,
     /// Of the clean-up on the host.
     limit: Duration,
     umask: UmaskWatch,
@@ -63,12 +67,15 @@ impl Master {
         child: Child,
         ends: MasterEnds,
         hosts: HostProcesses,
+        waiter: Option<Waiter>,
         limit: Duration,
     ) -> Pending {
-        trace::enter(Role::Master, None);
+        if !plan.instance {
+            trace::enter(Role::Master, None);
+        }
         trace::step(Step::Master);
         let umask = UmaskWatch::begin();
-        Pending::from(Master { plan, engine, child, ends, hosts, limit, umask })
+        Pending::from(Master { plan, engine, child, ends, hosts, waiter, limit, umask })
     }
 }
 
@@ -79,9 +86,9 @@ impl Work for Master {
 
     /// The rest of its life: ends as the container ended, after everything was cleaned up.
     fn run(self: Box<Self>) -> ! {
-        let Master { plan, engine, child, ends, hosts, limit, umask } = *self;
+        let Master { plan, engine, child, ends, hosts, waiter, limit, umask } = *self;
         // The container is gone, whatever came of it, when this has returned.
-        let attended = engine.get().and_then(|engine| attend(plan, engine, child, ends, &hosts));
+        let attended = engine.get().and_then(|engine| attend(plan, engine, child, ends, &hosts, waiter));
         umask.end();
         hosts.end(false, limit);
         conclude(attended)
@@ -89,7 +96,14 @@ impl Work for Master {
 }
 
 /// The three activities and CleanupContainer.
-fn attend(plan: Plan, engine: Engine, child: Child, ends: MasterEnds, hosts: &HostProcesses) -> Result<WaitStatus> {
+fn attend(
+    plan: Plan,
+    engine: Engine,
+    child: Child,
+    ends: MasterEnds,
+    hosts: &HostProcesses,
+    waiter: Option<Waiter>,
+) -> Result<WaitStatus> {
     let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
     let queue = Arc::new(forward::source()?);
     let words = Arc::new(Words::new(ends.control.share()?));
@@ -100,6 +114,7 @@ fn attend(plan: Plan, engine: Engine, child: Child, ends: MasterEnds, hosts: &Ho
         child,
         ends,
         hosts,
+        waiter,
         context: Context::new()?,
         cleanup_context: Context::new()?,
         limit,
@@ -117,6 +132,8 @@ struct Run<'a> {
     child: Child,
     ends: MasterEnds,
     hosts: &'a HostProcesses,
+    /// The starter that waits for an instance, until it has heard that the container runs.
+    waiter: Option<Waiter>,
     /// What the container process says.
     words: Arc<Words>,
     /// The engine's activities in threads of their own, if it monitors by itself.
@@ -135,7 +152,7 @@ struct Run<'a> {
 /// The three activities, each in a thread.
 struct Threads {
     create: Activity<()>,
-    start: Activity<()>,
+    start: Activity<Progress>,
     monitor: Arc<Activity<WaitStatus>>,
 }
 
@@ -197,113 +214,6 @@ impl Run<'_> {
             limit: self.limit,
             progress: if self.plan.pre_start_process { Progress::AwaitPreStart } else { Progress::AwaitStart },
         })
-    }
-
-    /// One thread: the start's progress, the container's end and the signals.
-    fn follow(&mut self, mut starting: Starting) -> Result<WaitStatus> {
-        let mut deadline = None;
-        loop {
-            let mut fds: Vec<BorrowedFd<'_>> = vec![self.child.as_fd(), self.queue.as_fd()];
-            fds.push(self.context.as_fd());
-            if starting.progress != Progress::Over {
-                fds.push(starting.stream.as_fd());
-            }
-            let ready = sys::event::wait_readable(&fds, remaining(deadline))?;
-            if !ready.contains(&true) {
-                return Err(self.too_long());
-            }
-            if ready[2] {
-                return Err(self.failure());
-            }
-            if ready[1] {
-                forward_signals(&self.queue, &self.child)?;
-            }
-            if ready.get(3) == Some(&true) {
-                starting.advance()?;
-                deadline = self.container_deadline(starting.progress);
-            }
-            if ready[0] {
-                let status = self.child.wait()?;
-                return self.reported(status);
-            }
-        }
-    }
-
-    fn container_deadline(&self, progress: Progress) -> Option<Instant> {
-        let limit = self.plan.timeouts.container_ms;
-        (progress == Progress::Over && limit != 0).then(|| Instant::now() + Duration::from_millis(limit.into()))
-    }
-
-    /// Three threads: the first error, or the monitor's return.
-    fn follow_threads(&mut self, threads: &Threads) -> Result<WaitStatus> {
-        let (mut creating, mut starting, mut deadline) = (true, true, None);
-        loop {
-            // What has returned stays readable, and is not asked again.
-            let create = creating.then(|| threads.create.as_fd());
-            let start = starting.then(|| threads.start.as_fd());
-            let always = [Some(threads.monitor.as_fd()), Some(self.context.as_fd())];
-            let fds: Vec<BorrowedFd<'_>> = always.into_iter().chain([create, start]).flatten().collect();
-            let ready = sys::event::wait_readable(&fds, remaining(deadline))?;
-            if !ready.contains(&true) {
-                return Err(self.too_long());
-            }
-            if creating && threads.create.has_returned() {
-                if let Err(error) = self.primary(threads.create.result()) {
-                    // A signal that ends the container takes the RPC server along, of which CreateContainer's error speaks.
-                    return match self.signalled(threads)? {
-                        Some(status) => self.reported(status),
-                        None => Err(error),
-                    };
-                }
-                creating = false;
-                self.end_rpc();
-            }
-            if starting && threads.start.has_returned() {
-                self.primary(threads.start.result())?;
-                starting = false;
-                deadline = self.container_deadline(Progress::Over);
-            }
-            if ready[0] {
-                let monitored = threads.monitor.result().map_err(|error| error.during("container monitoring failed"));
-                let status = self.primary(monitored)?;
-                return self.reported(status);
-            }
-            if ready[1] {
-                return Err(self.failure());
-            }
-        }
-    }
-
-    /// The signal by which the container process has ended, which the engine's monitor reaps.
-    fn signalled(&self, threads: &Threads) -> Result<Option<WaitStatus>> {
-        let ended_by_itself = match self.child.ended()? {
-            Ended::No => true,
-            Ended::As(status) => status.signal().is_none(),
-            Ended::Reaped => false,
-        };
-        if ended_by_itself {
-            return Ok(None);
-        }
-        sys::event::wait_readable(&[threads.monitor.as_fd()], Some(self.limit))?;
-        Ok(threads.monitor.peek(|status| *status).filter(|status| status.signal().is_some()))
-    }
-
-    /// What an activity returned, unless that is an error and the context was cancelled by one: the activity's comes of it.
-    fn primary<T>(&self, returned: Result<T>) -> Result<T> {
-        returned.map_err(|error| if self.context.is_cancelled() { self.failure() } else { error })
-    }
-
-    /// Why the context was cancelled before the run was decided.
-    fn failure(&self) -> Error {
-        match self.context.failure() {
-            Some(error) => error.during("pre start process failed"),
-            None => Error::new(ErrorKind::Misuse, "watch over the container: a callback cancelled the run's context"),
-        }
-    }
-
-    fn too_long(&self) -> Error {
-        let limit = self.plan.timeouts.container_ms;
-        Error::new(ErrorKind::Timeout, format!("wait for the container: it ran longer than {limit} ms"))
     }
 
     /// How the container ended: a shim tells of a signal by which it cannot end itself. What a failed stage 2 said is printed. One
@@ -396,8 +306,4 @@ fn tell_created(control: &Channel<ToContainer, FromContainer>) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::PeerDied => Ok(()),
         sent => sent,
     }
-}
-
-fn remaining(deadline: Option<Instant>) -> Option<Duration> {
-    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
 }

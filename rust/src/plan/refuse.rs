@@ -12,7 +12,7 @@ pub fn forbidden(settings: &Settings, facts: &Facts) -> Result<()> {
     let new_user = settings.create.contains(&NamespaceKind::User) && !joins_user;
     let has_map = !settings.uid_mappings.is_empty() || !settings.gid_mappings.is_empty();
     let rules: [(bool, &str); 15] = [
-        (settings.instance, "the instance flow is not part of this version: start the container attached"),
+        (settings.instance && settings.join_only, "an instance cannot only join: it is a container of its own"),
         (facts.setuid && !settings.hybrid && (new_user || joins_user), "setuid with user namespace is not allowed"),
         (settings.hybrid && !new_user, "the hybrid workflow needs a new user namespace"),
         (new_user && settings.uid_mappings.is_empty(), "a new user namespace needs a user id map"),

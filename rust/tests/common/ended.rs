@@ -41,6 +41,11 @@ impl Run {
         calls
     }
 
+    /// Whether master was forked to run on as a daemon.
+    pub fn is_instance(&self) -> bool {
+        self.events("process").any(|event| event["role"] == "master" && event["parent"] != Value::Null)
+    }
+
     /// Everything in the record by now.
     pub fn record(&self) -> Vec<Value> {
         record(self.folder.path())
@@ -73,11 +78,18 @@ impl Run {
         }
     }
 
-    /// A process that the starter, having ended by itself, has not waited for. What a killed one leaves is init's to reap.
+    /// A process that the starter, having ended by itself, has not waited for. What a killed one leaves is init's to reap, and so are
+    /// the processes on the host of an instance.
     fn unreaped(&self) -> Option<i64> {
         let by_itself =
             |event: &Value| event["event"] == "exit" && (event["role"] == "starter" || event["role"] == "master");
         let events = self.record();
+        if events
+            .iter()
+            .any(|event| event["event"] == "process" && event["role"] == "master" && event["parent"] != Value::Null)
+        {
+            return None;
+        }
         let pids = events.iter().filter(|_| events.iter().any(by_itself)).filter_map(|event| event["pid"].as_i64());
         pids.into_iter().find(|pid| is_zombie(*pid))
     }

@@ -15,6 +15,8 @@ pub struct Queued {
     pub number: i32,
     /// Whether the kernel sent it, as a terminal does to its whole foreground process group (SI_KERNEL, sigaction(2)).
     pub from_kernel: bool,
+    /// The pid of the process that sent it, in the reader's PID namespace; 0 where there is none.
+    pub sender: i32,
 }
 
 /// Reads one signal from a queue made by [`queue`]; `None` if there is none.
@@ -22,9 +24,9 @@ pub fn read(queue: impl AsFd) -> Result<Option<Queued>> {
     let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
     match nix::unistd::read(queue, &mut info) {
         Ok(read) if read == info.len() => {
-            // The structure begins with ssi_signo, ssi_errno and ssi_code, 32 bits each (signalfd(2)).
+            // The structure begins with ssi_signo, ssi_errno, ssi_code and ssi_pid, 32 bits each (signalfd(2)).
             let word = |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
-            Ok(Some(Queued { number: word(0), from_kernel: word(8) == libc::SI_KERNEL }))
+            Ok(Some(Queued { number: word(0), from_kernel: word(8) == libc::SI_KERNEL, sender: word(12) }))
         }
         Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
         Err(errno) => Err(Error::system("read the signal queue", errno as i32)),

@@ -26,8 +26,17 @@ pub enum Progress {
     AwaitPreStart,
     /// The end-of-file, or a byte, has not come yet.
     AwaitStart,
-    /// The program runs, or StartProcess failed: only the end is left to wait for.
-    Over,
+    /// The program runs: only the end is left to wait for.
+    Started,
+    /// StartProcess failed: the same.
+    Failed,
+}
+
+impl Progress {
+    /// Whether only the end is left to wait for.
+    pub fn is_over(self) -> bool {
+        matches!(self, Progress::Started | Progress::Failed)
+    }
 }
 
 /// Everything that it needs, since it may run in a thread of its own.
@@ -50,11 +59,11 @@ pub struct Starting {
 
 impl Starting {
     /// The whole activity.
-    pub fn run(mut self) -> Result<()> {
-        while self.progress != Progress::Over {
+    pub fn run(mut self) -> Result<Progress> {
+        while !self.progress.is_over() {
             self.advance()?;
         }
-        Ok(())
+        Ok(self.progress)
     }
 
     /// Takes what comes on the master socket, and does what follows from it.
@@ -63,7 +72,7 @@ impl Starting {
         let failed = byte == Some(Handshake::StartFailed.byte());
         if failed || self.context.is_cancelled() || (byte.is_none() && !self.has_started()?) {
             // Only its wait status counts; the reason is printed at its end.
-            self.progress = Progress::Over;
+            self.progress = Progress::Failed;
             return Ok(());
         }
         if self.progress == Progress::AwaitPreStart && byte.is_some() {
@@ -76,7 +85,7 @@ impl Starting {
             return Ok(());
         }
         trace::message("receive", "started");
-        self.progress = Progress::Over;
+        self.progress = Progress::Started;
         if let Some(process) = &self.post_start_host {
             process.ask(self.limit).map_err(|error| error.during("host post start process failed"))?;
         }
