@@ -42,7 +42,11 @@ fn command(arguments: Vec<OsString>) -> Result<i32> {
         Parsed::Request(Request::Call(asked)) => rpc_call::call(&asked),
         Parsed::Request(Request::Plan(asked)) => {
             engines::oci::register()?;
-            print(&lifecycle::explain::explain(&container::document(&asked.container)?, asked.json)?)
+            print(&lifecycle::explain::explain(
+                &container::document(&asked.container)?,
+                asked.container.setuid,
+                asked.json,
+            )?)
         }
     }
 }

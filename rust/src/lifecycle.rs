@@ -19,7 +19,6 @@ use crate::lifecycle::child::Child;
 use crate::lifecycle::container::{Container, Side};
 use crate::lifecycle::daemon::Waiter;
 use crate::lifecycle::host_processes::HostProcesses;
-use crate::lifecycle::installation::Installation;
 use crate::lifecycle::master::Master;
 use crate::lifecycle::pending::Readied;
 use crate::lifecycle::roles::Step;
@@ -278,13 +277,8 @@ impl Start {
 /// What the calling process knows by itself. Nothing has been asked for on the host.
 fn facts() -> Result<Facts> {
     let credentials = Credentials::read()?;
-    let installed = installation::judge(&credentials)?;
     Ok(Facts {
-        setuid: installed == Installation::Setuid,
-        inert_setuid: match installed {
-            Installation::InertSetuid(help) => Some(help),
-            _ => None,
-        },
+        setuid: installation::is_setuid(&credentials)?,
         uid: credentials.uid[0],
         gid: credentials.gid[0],
         effective: credentials.effective,

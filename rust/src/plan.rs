@@ -25,9 +25,6 @@ mod show;
 pub struct Facts {
     /// Whether the program is a setuid-root file, which an ordinary user called.
     pub setuid: bool,
-    /// Why the kernel did not let the file's setuid bit count, and what helps.
-    #[serde(skip)]
-    pub inert_setuid: Option<&'static str>,
     /// The real user id.
     pub uid: u32,
     /// The real group id.
@@ -291,16 +288,12 @@ fn flow(settings: &Settings, facts: &Facts) -> Result<Flow> {
         (false, true, false) => Ok(Flow::UserNamespace),
         (false, false, _) if facts.setuid => Ok(Flow::Setuid),
         (false, false, _) if facts.uid == 0 => Ok(Flow::Root),
-        (false, false, _) => {
-            Err(Error::new(
-                ErrorKind::Refused,
-                "no setuid installation: without it only root can start \
+        (false, false, _) => Err(Error::new(
+            ErrorKind::Refused,
+            "no setuid installation: without it only root can start \
              a container that has no user namespace",
-            )
-            .with_help(facts.inert_setuid.unwrap_or(
-                "ask for a user namespace (the engine's SetNsFlags, or a bundle with a namespace of type user)",
-            )))
-        }
+        )
+        .with_help("ask for a user namespace (the engine's SetNsFlags, or a bundle with a namespace of type user)")),
     }
 }
 

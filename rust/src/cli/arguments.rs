@@ -51,6 +51,8 @@ pub struct Container {
     pub preserve_fds: u32,
     /// `--init`
     pub init: bool,
+    /// `--setuid`
+    pub setuid: bool,
     /// Program and arguments.
     pub args: Vec<String>,
 }
@@ -249,6 +251,7 @@ fn container_options(command: Command) -> Command {
             option("preserve-fds", "N", "Hands N descriptors down to the program, from 3 on")
                 .value_parser(value_parser!(u32)),
         )
+        .arg(flag("setuid", "Starts by the setuid-root starter, if one is installed: an ordinary user's container needs no user namespace"))
         .arg(flag("init", "Runs the program as the child of a small first process; always without a bundle"))
         .arg(
             Arg::new("program")
@@ -310,6 +313,7 @@ fn container(matches: &mut ArgMatches) -> Container {
         hostname: matches.remove_one("hostname"),
         preserve_fds: matches.remove_one("preserve-fds").unwrap_or_default(),
         init: matches.get_flag("init"),
+        setuid: matches.get_flag("setuid"),
         args: matches.remove_many("program").map(Iterator::collect).unwrap_or_default(),
     }
 }

@@ -21,6 +21,8 @@ use crate::log;
 /// The environment variable that names another starter than the one beside this program.
 pub const STARTER: &str = "PINION_STARTER";
 const STARTER_NAME: &str = "pinion-starter";
+/// The same program as a setuid-root file.
+const SETUID_STARTER_NAME: &str = "pinion-starter-suid";
 
 /// Starts a container. Returns an exit code only if this program has waited for it.
 pub fn run(asked: Run) -> Result<i32> {
@@ -29,12 +31,14 @@ pub fn run(asked: Run) -> Result<i32> {
     let document = container::document(&asked.container)?;
     let host = Host {
         starter: starter()?,
-        starter_suid: None,
+        starter_suid: setuid_starter()?,
         level_variable: log::LEVEL_VARIABLE.to_owned(),
         level: log::level(),
         by_descriptor: true,
     };
-    let launch = Launch::new(&host, STARTER_NAME, &document);
+    // Root needs none, and gains nothing by it.
+    let setuid = asked.container.setuid && !rustix::process::getuid().is_root();
+    let launch = Launch::new(&host, STARTER_NAME, &document).use_suid(setuid);
     if !asked.timing && asked.rpc_trace.is_none() {
         let launch = match record {
             Some(record) => launch.record(record),
@@ -86,6 +90,13 @@ fn open_named(name: &OsStr) -> Result<OwnedFd> {
             made.map(OwnedFd::from).tried(|| format!("--record: open {name:?}"))
         }
     }
+}
+
+/// Beside this program, and nowhere else.
+fn setuid_starter() -> Result<Option<PathBuf>> {
+    let own = std::fs::read_link("/proc/self/exe").tried(|| "find this program's own file")?;
+    let beside = own.with_file_name(SETUID_STARTER_NAME);
+    Ok(beside.exists().then_some(beside))
 }
 
 fn starter() -> Result<PathBuf> {

@@ -69,7 +69,7 @@ impl Operations for OciEngine {
 
     fn prepare_config(&self, starter: &mut StarterConfig) -> CallbackResult {
         let mut config = lock(&self.config);
-        let (decisions, prepared) = decisions::decide(&config, Caller::of_this_process())?;
+        let (decisions, prepared) = decisions::decide(&config, Caller::of_this_process(starter.is_suid()))?;
         // The later processes read nothing but this: the smaller, the sooner each of them has parsed it.
         *config = OciConfig { prepared: Some(prepared), ..Default::default() };
         Ok(tell(starter, &decisions)?)

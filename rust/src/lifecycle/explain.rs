@@ -5,13 +5,15 @@ use crate::config::{self, StarterConfig};
 use crate::error::{Error, Result};
 use crate::lifecycle::callback::prepare_config;
 use crate::lifecycle::facts;
-use crate::plan::Plan;
+use crate::plan::{Facts, Plan};
 use crate::registry;
 
-/// The plan for a document, made as stage 1 would make it for the calling user, as a tree for people or as JSON.
-pub fn explain(configuration: &[u8], json: bool) -> Result<String> {
+/// The plan for a document, made as stage 1 would make it for the calling user, as a tree for people or as JSON. `setuid` asks what
+/// a setuid-root starter would do for an ordinary user.
+pub fn explain(configuration: &[u8], setuid: bool, json: bool) -> Result<String> {
     let engine = registry::get(configuration)?;
-    let facts = facts()?;
+    let own = facts()?;
+    let facts = Facts { setuid: setuid && own.uid != 0, ..own };
     let mut config = StarterConfig::new(config::Facts { is_suid: facts.setuid }, configuration.to_vec(), None);
     prepare_config(&engine, &mut config)?;
     let (settings, _, _) = config.into_parts();

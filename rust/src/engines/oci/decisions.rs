@@ -153,7 +153,8 @@ fn decisions(spec: &Spec, caller: Caller) -> Result<Decisions> {
         create,
         join,
         capabilities: capabilities(spec.process.capabilities.as_ref()),
-        no_new_privs: spec.process.no_new_privileges.unwrap_or_default(),
+        // Whoever brings the root could bring files of root too.
+        no_new_privs: caller.setuid || spec.process.no_new_privileges.unwrap_or_default(),
         propagation: if receives { "rslave" } else { "rprivate" },
     })
 }

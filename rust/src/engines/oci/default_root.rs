@@ -4,7 +4,7 @@
 //!
 //! Both get private /proc, /dev and /tmp in new PID, mount, IPC and UTS namespaces. An ordinary user gets a new user
 //! namespace too, in which the ids are the same as outside: the files of the host keep their owners, and the program
-//! sees itself as who it is. Real root keeps what container engines commonly leave to it; an ordinary user's program
+//! sees itself as who it is; with a setuid-root starter that takes no user namespace. Real root keeps what container engines commonly leave to it; an ordinary user's program
 //! has no capabilities. Neither can gain new ones (no_new_privs).
 
 use std::fs;
@@ -87,7 +87,7 @@ pub fn of_directory(path: &Path, caller: Caller) -> Result<DefaultRoot> {
 fn document(root: &str, read_only: bool, caller: Caller) -> Value {
     let mut namespaces = vec!["pid", "mount", "ipc", "uts"];
     let mut maps = (Value::Null, Value::Null);
-    if !caller.is_root() {
+    if caller.needs_user_namespace() {
         namespaces.insert(0, "user");
         let own = |id: u32| json!([{"containerID": id, "hostID": id, "size": 1}]);
         maps = (own(caller.uid), own(caller.gid));
@@ -144,21 +144,22 @@ mod tests {
 
     #[test]
     fn the_documents_are_ones_that_this_engine_reads() {
-        for caller in [Caller { uid: 0, gid: 0 }, Caller { uid: 1000, gid: 100 }] {
+        let user = Caller { uid: 1000, gid: 100, setuid: false };
+        for caller in [Caller { uid: 0, gid: 0, ..user }, user, Caller { setuid: true, ..user }] {
             let host = of_host(caller).expect("root");
             let directory = of_directory(Path::new("/srv/root"), caller).expect("root");
             assert!(host.fresh && !directory.fresh);
             for root in [host, directory] {
                 let spec = spec::parse(&root.document).expect("document");
                 let namespaces = spec.linux.and_then(|linux| linux.namespaces).unwrap_or_default();
-                assert_eq!(namespaces.len(), if caller.is_root() { 4 } else { 5 });
+                assert_eq!(namespaces.len(), if caller.needs_user_namespace() { 5 } else { 4 });
             }
         }
     }
 
     #[test]
     fn each_system_directory_of_the_host_is_there_as_on_the_host() {
-        let root = of_host(Caller { uid: 1000, gid: 1000 }).expect("root");
+        let root = of_host(Caller { uid: 1000, gid: 1000, setuid: false }).expect("root");
         let mounts = root.document["mounts"].as_array().expect("mounts");
         for path in SYSTEM.iter().filter(|path| Path::new(path).exists()) {
             let mounted = mounts.iter().any(|mount| mount["destination"] == *path);

@@ -18,17 +18,24 @@ pub struct Caller {
     pub uid: u32,
     /// Real group id.
     pub gid: u32,
+    /// Whether a setuid-root starter is what was called.
+    pub setuid: bool,
 }
 
 impl Caller {
     /// The calling process's.
-    pub fn of_this_process() -> Self {
-        Caller { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() }
+    pub fn of_this_process(setuid: bool) -> Self {
+        Caller { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw(), setuid }
     }
 
-    /// Whether no user namespace is needed to make the others.
+    /// Whether it is real root.
     pub fn is_root(self) -> bool {
         self.uid == 0
+    }
+
+    /// Whether it takes a new user namespace to make the others.
+    pub fn needs_user_namespace(self) -> bool {
+        !self.is_root() && !self.setuid
     }
 }
 
@@ -53,7 +60,7 @@ pub enum Maps {
     OwnIds,
     /// An ordinary user's ranges: newuidmap and newgidmap, with the container's process alone in the namespace.
     Helpers,
-    /// Real root: the core, with the container's process alone in the namespace.
+    /// Real root, or a setuid-root starter: the core, with the container's process alone in the namespace.
     Root,
 }
 
@@ -109,6 +116,9 @@ impl Identity {
         if self.uid == u32::MAX {
             return Err(Error::invalid(format!("process.user.uid: {} is no id", u32::MAX)));
         }
+        if caller.setuid && namespace == UserNamespace::Host {
+            return self.check_own(caller);
+        }
         if namespace != UserNamespace::New {
             return Ok(());
         }
@@ -130,6 +140,24 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Nobody becomes somebody else by a setuid-root starter.
+    fn check_own(&self, caller: Caller) -> Result<()> {
+        let refused = |place: &str, id: u32, own: u32| {
+            let text =
+                format!("process.user.{place}: {id} is not the caller's own id {own}, which the setuid flow keeps");
+            Err(Error::new(ErrorKind::Refused, text)
+                .with_help("ask for a user namespace with a range of ids, or say the own ids"))
+        };
+        match self.gids.as_slice() {
+            _ if self.uid != caller.uid => refused("uid", self.uid, caller.uid),
+            [gid, ..] if *gid != caller.gid => refused("gid", *gid, caller.gid),
+            [_, other, ..] => refused("additionalGids[0]", *other, caller.gid),
+            _ => Ok(()),
+        }
+    }
+}
+
 fn who_maps(
     caller: Caller,
     namespace: UserNamespace,
@@ -141,7 +169,7 @@ fn who_maps(
         if let Some((place, _)) = mapped.iter().find(|(_, mappings)| !mappings.is_empty()) {
             return Err(Error::invalid(format!("{place}: there is no new user namespace to map for")));
         }
-        if namespace == UserNamespace::Host && !caller.is_root() {
+        if namespace == UserNamespace::Host && caller.needs_user_namespace() {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!("linux.namespaces: user {} cannot do without a new user namespace", caller.uid),
@@ -153,7 +181,7 @@ fn who_maps(
     if let Some((place, _)) = mapped.iter().find(|(_, mappings)| mappings.is_empty()) {
         return Err(Error::invalid(format!("{place}: a new user namespace needs it")));
     }
-    if caller.is_root() {
+    if !caller.needs_user_namespace() {
         return Ok(Maps::Root);
     }
     let mut single = true;
@@ -207,8 +235,9 @@ mod tests {
 
     use super::*;
 
-    const USER: Caller = Caller { uid: 1000, gid: 1000 };
-    const ROOT: Caller = Caller { uid: 0, gid: 0 };
+    const USER: Caller = Caller { uid: 1000, gid: 1000, setuid: false };
+    const SETUID: Caller = Caller { setuid: true, ..USER };
+    const ROOT: Caller = Caller { uid: 0, gid: 0, setuid: false };
 
     fn decide(caller: Caller, namespace: UserNamespace, user: Value, uids: Value, gids: Value) -> Result<Identity> {
         let user: User = serde_json::from_value(user).expect("user");
@@ -231,6 +260,7 @@ mod tests {
         assert_eq!(maps(USER, range(), range()), Maps::Helpers);
         assert_eq!(maps(USER, own(), range()), Maps::Helpers);
         assert_eq!(maps(ROOT, range(), range()), Maps::Root);
+        assert_eq!(maps(SETUID, range(), range()), Maps::Root);
         let host = decide(
             ROOT,
             UserNamespace::Host,
@@ -286,6 +316,30 @@ mod tests {
                 own(),
                 own(),
                 "process.user.additionalGids: user 1000 may not set groups with a map of one id",
+            ),
+            (
+                SETUID,
+                Host,
+                user(0),
+                none(),
+                none(),
+                "process.user.uid: 0 is not the caller's own id 1000, which the setuid flow keeps",
+            ),
+            (
+                SETUID,
+                Host,
+                json!({"uid": 1000, "gid": 6}),
+                none(),
+                none(),
+                "process.user.gid: 6 is not the caller's own id 1000, which the setuid flow keeps",
+            ),
+            (
+                SETUID,
+                Host,
+                json!({"uid": 1000, "gid": 1000, "additionalGids": [6]}),
+                none(),
+                none(),
+                "process.user.additionalGids[0]: 6 is not the caller's own id 1000, which the setuid flow keeps",
             ),
             (ROOT, Host, user(u32::MAX), none(), none(), "process.user.uid: 4294967295 is no id"),
             (ROOT, New, user(0), json!([line(0, 1, 0)]), own(), "linux.uidMappings[0]: size is 0"),

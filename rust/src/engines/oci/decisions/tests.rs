@@ -7,8 +7,8 @@ use super::*;
 use crate::engines::oci::actions::Action;
 use crate::engines::oci::identity::Maps;
 
-const USER: Caller = Caller { uid: 1000, gid: 1000 };
-const ROOT: Caller = Caller { uid: 0, gid: 0 };
+const USER: Caller = Caller { uid: 1000, gid: 1000, setuid: false };
+const ROOT: Caller = Caller { uid: 0, gid: 0, setuid: false };
 
 struct Bundle(tempfile::TempDir);
 

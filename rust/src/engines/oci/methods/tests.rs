@@ -362,7 +362,8 @@ fn a_root_of_the_host_is_entered() {
             // Its mounts are made read-only with all beneath them, which needs mount_setattr(2).
             return;
         }
-        let (_, prepared) = decisions::decide(&OciConfig::default(), Caller { uid: 0, gid: 0 }).expect("decisions");
+        let (_, prepared) =
+            decisions::decide(&OciConfig::default(), Caller { uid: 0, gid: 0, setuid: false }).expect("decisions");
         for action in &prepared.actions {
             match action {
                 Action::OpenRoot(open) => place.construction.open_root(open),
