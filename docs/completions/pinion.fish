@@ -27,6 +27,12 @@ end
 complete -c pinion -n "__fish_pinion_needs_command" -s h -l help -d 'Print help'
 complete -c pinion -n "__fish_pinion_needs_command" -s V -l version -d 'Print version'
 complete -c pinion -n "__fish_pinion_needs_command" -f -a "run" -d 'Runs a program in a new container'
+complete -c pinion -n "__fish_pinion_needs_command" -f -a "start" -d 'Starts an instance: a container that runs on by itself and is found again by its name'
+complete -c pinion -n "__fish_pinion_needs_command" -f -a "list" -d 'Shows the caller\'s instances'
+complete -c pinion -n "__fish_pinion_needs_command" -f -a "exec" -d 'Runs a program in an instance, with the instance\'s user, capabilities and environment'
+complete -c pinion -n "__fish_pinion_needs_command" -f -a "stop" -d 'Ends an instance, and waits until everything of it is gone'
+complete -c pinion -n "__fish_pinion_needs_command" -f -a "wait" -d 'Waits for an instance\'s end, and ends as it did'
+complete -c pinion -n "__fish_pinion_needs_command" -f -a "sweep" -d 'Removes what is left of the caller\'s instances that are gone: records and output'
 complete -c pinion -n "__fish_pinion_needs_command" -f -a "plan" -d 'Shows what `run` would do, and does nothing'
 complete -c pinion -n "__fish_pinion_needs_command" -f -a "rpc" -d 'Speaks Go\'s net/rpc on an inherited socket'
 complete -c pinion -n "__fish_pinion_needs_command" -f -a "version" -d 'Prints the version'
@@ -39,15 +45,39 @@ complete -c pinion -n "__fish_pinion_using_subcommand run" -l hostname -d 'Names
 complete -c pinion -n "__fish_pinion_using_subcommand run" -l preserve-fds -d 'Hands N descriptors down to the program, from 3 on' -r
 complete -c pinion -n "__fish_pinion_using_subcommand run" -l record -d 'Writes the record of this life, JSON lines, to a file or an open descriptor' -r
 complete -c pinion -n "__fish_pinion_using_subcommand run" -l rpc-trace -d 'Prints each RPC call of this run to a file, or to stderr' -r
+complete -c pinion -n "__fish_pinion_using_subcommand run" -l setuid -d 'Starts by the setuid-root starter, if one is installed: an ordinary user\'s container needs no user namespace'
 complete -c pinion -n "__fish_pinion_using_subcommand run" -l init -d 'Runs the program as the child of a small first process; always without a bundle'
 complete -c pinion -n "__fish_pinion_using_subcommand run" -l timing -d 'Prints when each step of the start was reached'
 complete -c pinion -n "__fish_pinion_using_subcommand run" -s h -l help -d 'Print help'
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l root -d 'Runs in this directory as root' -r -F
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l bundle -d 'Runs the OCI bundle in this directory' -r -F
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l cwd -d 'Starts in this directory of the container' -r
+complete -c pinion -n "__fish_pinion_using_subcommand start" -s e -l env -d 'Adds to the program\'s environment' -r
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l hostname -d 'Names the container\'s host' -r
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l preserve-fds -d 'Hands N descriptors down to the program, from 3 on' -r
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l setuid -d 'Starts by the setuid-root starter, if one is installed: an ordinary user\'s container needs no user namespace'
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l init -d 'Runs the program as the child of a small first process; always without a bundle'
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l json -d 'Prints the instance\'s record, for programs'
+complete -c pinion -n "__fish_pinion_using_subcommand start" -s h -l help -d 'Print help'
+complete -c pinion -n "__fish_pinion_using_subcommand list" -l json -d 'For programs'
+complete -c pinion -n "__fish_pinion_using_subcommand list" -s h -l help -d 'Print help'
+complete -c pinion -n "__fish_pinion_using_subcommand exec" -l cwd -d 'Starts in this directory of the container' -r
+complete -c pinion -n "__fish_pinion_using_subcommand exec" -s e -l env -d 'Adds to the program\'s environment' -r
+complete -c pinion -n "__fish_pinion_using_subcommand exec" -l preserve-fds -d 'Hands N descriptors down to the program, from 3 on' -r
+complete -c pinion -n "__fish_pinion_using_subcommand exec" -s h -l help -d 'Print help'
+complete -c pinion -n "__fish_pinion_using_subcommand stop" -l signal -d 'What asks it to end, by name or number [default: TERM]' -r
+complete -c pinion -n "__fish_pinion_using_subcommand stop" -l timeout -d 'How long it may take before it is killed [default: 10]' -r
+complete -c pinion -n "__fish_pinion_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c pinion -n "__fish_pinion_using_subcommand wait" -s h -l help -d 'Print help'
+complete -c pinion -n "__fish_pinion_using_subcommand sweep" -l dry-run -d 'Only says what it would remove'
+complete -c pinion -n "__fish_pinion_using_subcommand sweep" -s h -l help -d 'Print help'
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l root -d 'Runs in this directory as root' -r -F
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l bundle -d 'Runs the OCI bundle in this directory' -r -F
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l cwd -d 'Starts in this directory of the container' -r
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -s e -l env -d 'Adds to the program\'s environment' -r
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l hostname -d 'Names the container\'s host' -r
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l preserve-fds -d 'Hands N descriptors down to the program, from 3 on' -r
+complete -c pinion -n "__fish_pinion_using_subcommand plan" -l setuid -d 'Starts by the setuid-root starter, if one is installed: an ordinary user\'s container needs no user namespace'
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l init -d 'Runs the program as the child of a small first process; always without a bundle'
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l json -d 'For programs'
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -s h -l help -d 'Print help'
@@ -70,10 +100,16 @@ complete -c pinion -n "__fish_pinion_using_subcommand rpc; and __fish_seen_subco
 complete -c pinion -n "__fish_pinion_using_subcommand rpc; and __fish_seen_subcommand_from help" -f -a "call" -d 'Calls one method and prints its reply as JSON'
 complete -c pinion -n "__fish_pinion_using_subcommand rpc; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pinion -n "__fish_pinion_using_subcommand version" -s h -l help -d 'Print help'
-complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run plan rpc version help" -f -a "run" -d 'Runs a program in a new container'
-complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run plan rpc version help" -f -a "plan" -d 'Shows what `run` would do, and does nothing'
-complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run plan rpc version help" -f -a "rpc" -d 'Speaks Go\'s net/rpc on an inherited socket'
-complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run plan rpc version help" -f -a "version" -d 'Prints the version'
-complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run plan rpc version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "run" -d 'Runs a program in a new container'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "start" -d 'Starts an instance: a container that runs on by itself and is found again by its name'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "list" -d 'Shows the caller\'s instances'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "exec" -d 'Runs a program in an instance, with the instance\'s user, capabilities and environment'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "stop" -d 'Ends an instance, and waits until everything of it is gone'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "wait" -d 'Waits for an instance\'s end, and ends as it did'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "sweep" -d 'Removes what is left of the caller\'s instances that are gone: records and output'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "plan" -d 'Shows what `run` would do, and does nothing'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "rpc" -d 'Speaks Go\'s net/rpc on an inherited socket'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "version" -d 'Prints the version'
+complete -c pinion -n "__fish_pinion_using_subcommand help; and not __fish_seen_subcommand_from run start list exec stop wait sweep plan rpc version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pinion -n "__fish_pinion_using_subcommand help; and __fish_seen_subcommand_from rpc" -f -a "serve" -d 'Serves the built-in methods until the peer closes, with the caller\'s privileges and namespaces'
 complete -c pinion -n "__fish_pinion_using_subcommand help; and __fish_seen_subcommand_from rpc" -f -a "call" -d 'Calls one method and prints its reply as JSON'

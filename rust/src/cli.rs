@@ -4,6 +4,7 @@
 
 mod arguments;
 mod container;
+mod instance;
 mod rpc;
 mod rpc_call;
 mod rpc_trace;
@@ -38,6 +39,12 @@ fn command(arguments: Vec<OsString>) -> Result<i32> {
         }
         Parsed::Text(text) => print(&text),
         Parsed::Request(Request::Run(asked)) => run::run(asked),
+        Parsed::Request(Request::Start(asked)) => instance::start(asked),
+        Parsed::Request(Request::List(asked)) => print(&instance::list(&asked)?),
+        Parsed::Request(Request::Stop(asked)) => instance::stop(&asked),
+        Parsed::Request(Request::Wait(name)) => instance::wait(&name),
+        Parsed::Request(Request::Exec(asked)) => instance::exec(&asked),
+        Parsed::Request(Request::Sweep(asked)) => print(&instance::sweep(&asked)?),
         Parsed::Request(Request::Serve(asked)) => rpc::serve(asked),
         Parsed::Request(Request::Call(asked)) => rpc_call::call(&asked),
         Parsed::Request(Request::Plan(asked)) => {

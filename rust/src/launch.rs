@@ -65,6 +65,7 @@ pub struct Launch<'a> {
     use_suid: bool,
     flags: [(&'static str, bool); 3],
     record: Option<OwnedFd>,
+    passed: Vec<OwnedFd>,
     streams: [Option<OwnedFd>; 3],
 }
 
@@ -79,7 +80,16 @@ impl<'a> Launch<'a> {
     /// A launch with `name` as `argv[0]` and a serialised [`Common`](crate::engine::Common) as configuration.
     pub fn new(host: &'a Host, name: impl Into<OsString>, config: &'a [u8]) -> Self {
         let flags = [(LOAD_OVERLAY_MODULE, false), (POST_START_HOST, false), (CLEANUP_HOST, false)];
-        Launch { host, name: name.into(), config, use_suid: false, flags, record: None, streams: [None, None, None] }
+        Launch {
+            host,
+            name: name.into(),
+            config,
+            use_suid: false,
+            flags,
+            record: None,
+            passed: Vec::new(),
+            streams: [None, None, None],
+        }
     }
 
     /// Whether the setuid starter is taken. Default: the plain one.
@@ -109,6 +119,12 @@ impl<'a> Launch<'a> {
     /// Lets the starter write its record of the run to `fd`.
     pub fn record(mut self, fd: impl Into<OwnedFd>) -> Self {
         self.record = Some(fd.into());
+        self
+    }
+
+    /// Lets the starter inherit a descriptor, from 3 on, at the number that it has.
+    pub fn pass(mut self, fd: impl Into<OwnedFd>) -> Self {
+        self.passed.push(fd.into());
         self
     }
 
@@ -180,7 +196,11 @@ impl<'a> Launch<'a> {
         }
         let number = |(name, fd): &(String, OwnedFd)| (name.clone(), fd.as_raw_fd().to_string().into_bytes());
         environment.extend(passed.iter().map(number));
-        Ok(Given { environment, streams: self.streams, passed: passed.into_iter().map(|(_, fd)| fd).collect() })
+        Ok(Given {
+            environment,
+            streams: self.streams,
+            passed: passed.into_iter().map(|(_, fd)| fd).chain(self.passed).collect(),
+        })
     }
 
     fn starter(&self) -> Result<&Path> {

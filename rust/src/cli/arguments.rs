@@ -5,10 +5,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::rpc::builtin::PRODUCTS;
-use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command};
+
+mod commands;
+
+pub use commands::whole;
+use commands::*;
 
 /// What the arguments come to.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +29,18 @@ pub enum Parsed {
 pub enum Request {
     /// Start a container.
     Run(Run),
+    /// Start an instance.
+    Start(Start),
+    /// Show the instances.
+    List(List),
+    /// End an instance.
+    Stop(Stop),
+    /// Wait for an instance's end.
+    Wait(String),
+    /// Run a program in an instance.
+    Exec(Exec),
+    /// Remove what is left of instances that are gone.
+    Sweep(Sweep),
     /// Show what would be done.
     Plan(Plan),
     /// Serve the built-in RPC methods.
@@ -70,6 +85,57 @@ pub struct Run {
     pub timing: bool,
 }
 
+/// `pinion start`
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// `NAME`
+    pub name: String,
+    /// The container.
+    pub container: Container,
+    /// `--json`
+    pub json: bool,
+}
+
+/// `pinion list`
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// `--json`
+    pub json: bool,
+}
+
+/// `pinion stop`
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Stop {
+    /// `NAME`
+    pub name: String,
+    /// `--signal`
+    pub signal: i32,
+    /// `--timeout`, in seconds
+    pub timeout: u32,
+}
+
+/// `pinion exec`
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Exec {
+    /// `NAME`
+    pub name: String,
+    /// `--cwd`
+    pub cwd: Option<String>,
+    /// `--env`
+    pub env: Vec<String>,
+    /// `--preserve-fds`
+    pub preserve_fds: u32,
+    /// Program and arguments.
+    pub args: Vec<String>,
+}
+
+/// `pinion sweep`
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// `--dry-run`
+    pub dry_run: bool,
+}
+
 /// `pinion plan`
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -107,17 +173,19 @@ pub struct Call {
     pub argument: String,
 }
 
-const RUN: &str = "run";
-const PLAN: &str = "plan";
-const RPC: &str = "rpc";
-const SERVE: &str = "serve";
-const CALL: &str = "call";
-
 /// Reads the arguments, the first being the program's own name.
 pub fn parse(arguments: Vec<OsString>) -> Parsed {
     let word = arguments.get(1).and_then(|word| word.to_str()).unwrap_or_default();
     match word {
         RUN => parse_as(run_command(), arguments, |matches| Request::Run(run(matches))),
+        START => parse_as(start_command(), arguments, |matches| Request::Start(start(matches))),
+        LIST => parse_as(list_command(), arguments, |matches| Request::List(List { json: matches.get_flag("json") })),
+        STOP => parse_as(stop_command(), arguments, |matches| Request::Stop(stop(matches))),
+        WAIT => parse_as(wait_command(), arguments, |matches| Request::Wait(name(matches))),
+        EXEC => parse_as(exec_command(), arguments, |matches| Request::Exec(exec(matches))),
+        SWEEP => parse_as(sweep_command(), arguments, |matches| {
+            Request::Sweep(Sweep { dry_run: matches.get_flag("dry-run") })
+        }),
         PLAN => parse_as(plan_command(), arguments, |matches| Request::Plan(plan(matches))),
         RPC => parse_as(rpc_command(), arguments, rpc),
         "version" => Parsed::Text(whole().render_version()),
@@ -150,6 +218,12 @@ fn help(about: Option<&OsString>) -> Parsed {
     let mut command = match about.and_then(|word| word.to_str()) {
         None => whole(),
         Some(RUN) => run_command(),
+        Some(START) => start_command(),
+        Some(LIST) => list_command(),
+        Some(STOP) => stop_command(),
+        Some(WAIT) => wait_command(),
+        Some(EXEC) => exec_command(),
+        Some(SWEEP) => sweep_command(),
         Some(PLAN) => plan_command(),
         Some(RPC) => rpc_command(),
         Some(word) => return Parsed::Usage(format!("error: unrecognized subcommand '{word}'\n")),
@@ -157,128 +231,35 @@ fn help(about: Option<&OsString>) -> Parsed {
     Parsed::Text(command.render_help().to_string())
 }
 
-/// The whole command, as help shows it and as completions and man pages are made from.
-pub fn whole() -> Command {
-    Command::new("pinion")
-        .about("Starts containers through all processes of their life")
-        .version(env!("CARGO_PKG_VERSION"))
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(run_command())
-        .subcommand(plan_command())
-        .subcommand(rpc_command())
-        .subcommand(Command::new("version").about("Prints the version"))
-}
-
-fn run_command() -> Command {
-    container_options(Command::new(RUN).bin_name("pinion run").about("Runs a program in a new container"))
-        .arg(
-            option("record", "FILE|FD", "Writes the record of this life, JSON lines, to a file or an open descriptor")
-                .value_parser(value_parser!(OsString)),
-        )
-        .arg(
-            option("rpc-trace", "FILE|-", "Prints each RPC call of this run to a file, or to stderr")
-                .value_parser(value_parser!(OsString)),
-        )
-        .arg(flag("timing", "Prints when each step of the start was reached"))
-}
-
-fn plan_command() -> Command {
-    container_options(Command::new(PLAN).bin_name("pinion plan").about("Shows what `run` would do, and does nothing"))
-        .arg(flag("json", "For programs"))
-}
-
-fn rpc_command() -> Command {
-    let fd = option("fd", "N", "The inherited descriptor of a connected Unix stream socket")
-        .value_parser(value_parser!(i32).range(0..))
-        .required(true);
-    Command::new(RPC)
-        .bin_name("pinion rpc")
-        .about("Speaks Go's net/rpc on an inherited socket")
-        .disable_version_flag(true)
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(
-            Command::new(SERVE)
-                .about("Serves the built-in methods until the peer closes, with the caller's privileges and namespaces")
-                .arg(fd.clone())
-                .arg(option("name", "ENGINE", "The service's name: methods are ENGINE.Method").required(true))
-                .arg(
-                    option("product", "NAME", "Whose methods to serve [default: singularityce]")
-                        .value_parser(PossibleValuesParser::new(PRODUCTS.iter().map(|product| product.name))),
-                )
-                .arg(
-                    option(
-                        "mount-reply",
-                        "FORM",
-                        "How Mount answers: the error itself, or a struct [default: the product's]",
-                    )
-                    .value_parser(["plain", "struct"]),
-                )
-                .arg(
-                    option("names", "FILE", "A JSON object: names of registered types here, and on the wire")
-                        .value_parser(ValueParser::path_buf()),
-                ),
-        )
-        .subcommand(
-            Command::new(CALL)
-                .about("Calls one method and prints its reply as JSON")
-                .arg(fd)
-                .arg(option("type", "TYPE", "The argument's type as Go writes it: struct { Path string; Perm uint32 }"))
-                .arg(word("method", "METHOD", "ENGINE.Method"))
-                .arg(word("argument", "JSON", "The argument with Go's field names; a built-in method's type is known, others are taken from the JSON")),
-        )
-}
-
-fn container_options(command: Command) -> Command {
-    let path = || ValueParser::path_buf();
-    command
-        .disable_version_flag(true)
-        .after_help(
-            "Without --root and --bundle, a root is made of the host's own system directories, read-only.\n\
-             What comes after the program is the program's.",
-        )
-        .arg(option("root", "DIR", "Runs in this directory as root").value_parser(path()))
-        .arg(
-            option("bundle", "DIR", "Runs the OCI bundle in this directory")
-                .value_parser(path())
-                .conflicts_with("root"),
-        )
-        .arg(option("cwd", "DIR", "Starts in this directory of the container"))
-        .arg(option("env", "NAME=VALUE", "Adds to the program's environment").short('e').action(ArgAction::Append))
-        .arg(option("hostname", "NAME", "Names the container's host"))
-        .arg(
-            option("preserve-fds", "N", "Hands N descriptors down to the program, from 3 on")
-                .value_parser(value_parser!(u32)),
-        )
-        .arg(flag("setuid", "Starts by the setuid-root starter, if one is installed: an ordinary user's container needs no user namespace"))
-        .arg(flag("init", "Runs the program as the child of a small first process; always without a bundle"))
-        .arg(
-            Arg::new("program")
-                .value_name("PROGRAM")
-                .help("The program and its arguments [default: the bundle's, or /bin/sh]")
-                .num_args(0..)
-                .trailing_var_arg(true)
-                .value_parser(ValueParser::string()),
-        )
-}
-
-fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).value_name(value).help(help)
-}
-
-fn word(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).value_name(value).help(help).required(true)
-}
-
-fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
-}
-
 fn run(matches: &mut ArgMatches) -> Run {
     let (record, rpc_trace) = (matches.remove_one("record"), matches.remove_one("rpc-trace"));
     let timing = matches.get_flag("timing");
     Run { container: container(matches), record, rpc_trace, timing }
+}
+
+fn name(matches: &mut ArgMatches) -> String {
+    // It is required.
+    matches.remove_one("name").unwrap_or_default()
+}
+
+fn start(matches: &mut ArgMatches) -> Start {
+    let json = matches.get_flag("json");
+    Start { name: name(matches), container: container(matches), json }
+}
+
+fn stop(matches: &mut ArgMatches) -> Stop {
+    let signal = matches.remove_one("signal").unwrap_or(libc::SIGTERM);
+    Stop { name: name(matches), signal, timeout: matches.remove_one("timeout").unwrap_or(10) }
+}
+
+fn exec(matches: &mut ArgMatches) -> Exec {
+    Exec {
+        name: name(matches),
+        cwd: matches.remove_one("cwd"),
+        env: matches.remove_many("env").map(Iterator::collect).unwrap_or_default(),
+        preserve_fds: matches.remove_one("preserve-fds").unwrap_or_default(),
+        args: matches.remove_many("program").map(Iterator::collect).unwrap_or_default(),
+    }
 }
 
 fn plan(matches: &mut ArgMatches) -> Plan {

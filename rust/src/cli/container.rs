@@ -4,28 +4,48 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::arguments::Container;
+use super::arguments::{Container, Exec};
 use crate::engine::Common;
 use crate::engines::oci::NAME;
 use crate::engines::oci::config::OciConfig;
+use crate::engines::oci::instance::{Instance, Target};
 use crate::error::{Error, Result, Tried};
 use crate::ffi::sys::descriptor;
 
 /// The document of the bundled engine for a container.
 pub fn document(container: &Container) -> Result<Vec<u8>> {
-    let config = config(container)?;
-    Common::new(NAME, format!("pinion-{}", std::process::id()), Arc::new(Mutex::new(config))).encode()
+    encode(&format!("pinion-{}", std::process::id()), config(container)?)
+}
+
+/// The same for an instance.
+pub fn instance(container: &Container, instance: Instance) -> Result<Vec<u8>> {
+    let name = instance.name.clone();
+    encode(&name, OciConfig { instance: Some(instance), ..config(container)? })
+}
+
+/// The same for a program that is to run in an instance.
+pub fn program(name: &str, asked: &Exec, target: Target) -> Result<Vec<u8>> {
+    check_descriptors(asked.preserve_fds)?;
+    let Exec { cwd, env, preserve_fds, args, .. } = asked;
+    let (cwd, env, args) = (cwd.clone(), env.clone(), args.clone());
+    encode(name, OciConfig { cwd, env, preserve_fds: *preserve_fds, args, target: Some(target), ..Default::default() })
+}
+
+fn encode(id: &str, config: OciConfig) -> Result<Vec<u8>> {
+    Common::new(NAME, id.to_owned(), Arc::new(Mutex::new(config))).encode()
+}
+
+/// What is not open now would be a descriptor of the runtime's own later.
+fn check_descriptors(count: u32) -> Result<()> {
+    let end = 3 + i32::try_from(count).unwrap_or(i32::MAX - 3).min(i32::MAX - 3);
+    match (3..end).find(|number| !descriptor::is_open(*number)) {
+        Some(number) => Err(Error::invalid(format!("--preserve-fds {count}: descriptor {number} is not open"))),
+        None => Ok(()),
+    }
 }
 
 fn config(container: &Container) -> Result<OciConfig> {
-    // What is not open now would be a descriptor of the runtime's own later.
-    let end = 3 + i32::try_from(container.preserve_fds).unwrap_or(i32::MAX - 3).min(i32::MAX - 3);
-    if let Some(number) = (3..end).find(|number| !descriptor::is_open(*number)) {
-        return Err(Error::invalid(format!(
-            "--preserve-fds {}: descriptor {number} is not open",
-            container.preserve_fds
-        )));
-    }
+    check_descriptors(container.preserve_fds)?;
     let mut env = container.env.clone();
     let own_terminal = container.bundle.is_none() && !env.iter().any(|entry| entry.starts_with("TERM="));
     if let (true, Ok(terminal)) = (own_terminal, std::env::var("TERM")) {

@@ -20,7 +20,7 @@ use crate::log;
 
 /// The environment variable that names another starter than the one beside this program.
 pub const STARTER: &str = "PINION_STARTER";
-const STARTER_NAME: &str = "pinion-starter";
+pub const STARTER_NAME: &str = "pinion-starter";
 /// The same program as a setuid-root file.
 const SETUID_STARTER_NAME: &str = "pinion-starter-suid";
 
@@ -29,16 +29,8 @@ pub fn run(asked: Run) -> Result<i32> {
     // Before anything is opened: the number is the caller's.
     let record = asked.record.as_deref().map(open_record).transpose()?;
     let document = container::document(&asked.container)?;
-    let host = Host {
-        starter: starter()?,
-        starter_suid: setuid_starter()?,
-        level_variable: log::LEVEL_VARIABLE.to_owned(),
-        level: log::level(),
-        by_descriptor: true,
-    };
-    // Root needs none, and gains nothing by it.
-    let setuid = asked.container.setuid && !rustix::process::getuid().is_root();
-    let launch = Launch::new(&host, STARTER_NAME, &document).use_suid(setuid);
+    let host = host()?;
+    let launch = Launch::new(&host, STARTER_NAME, &document).use_suid(uses_setuid(asked.container.setuid));
     if !asked.timing && asked.rpc_trace.is_none() {
         let launch = match record {
             Some(record) => launch.record(record),
@@ -92,6 +84,22 @@ fn open_named(name: &OsStr) -> Result<OwnedFd> {
     }
 }
 
+/// The starters that this program executes.
+pub fn host() -> Result<Host> {
+    Ok(Host {
+        starter: starter()?,
+        starter_suid: setuid_starter()?,
+        level_variable: log::LEVEL_VARIABLE.to_owned(),
+        level: log::level(),
+        by_descriptor: true,
+    })
+}
+
+/// Root needs no setuid starter, and gains nothing by it.
+pub fn uses_setuid(asked: bool) -> bool {
+    asked && !rustix::process::getuid().is_root()
+}
+
 /// Beside this program, and nowhere else.
 fn setuid_starter() -> Result<Option<PathBuf>> {
     let own = std::fs::read_link("/proc/self/exe").tried(|| "find this program's own file")?;
@@ -112,7 +120,8 @@ fn starter() -> Result<PathBuf> {
         .with_help(format!("name it in the environment variable {STARTER}")))
 }
 
-fn end_as(status: WaitStatus) -> Result<i32> {
+/// Ends this process as a container ended, or returns its exit code.
+pub fn end_as(status: WaitStatus) -> Result<i32> {
     if let Some(code) = status.exit_code() {
         return Ok(code);
     }

@@ -14,6 +14,7 @@ pub mod default_root;
 pub mod identity;
 pub mod in_root;
 mod init;
+pub mod instance;
 pub mod methods;
 pub mod options;
 pub mod process;
@@ -29,11 +30,12 @@ use crate::engine::{
     CallbackResult, Context, Declaration, EngineConfig, MasterConnection, Monitor, Operations, Pid, SharedCommon,
     Signals, WaitStatus, lock,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::registry;
 use config::{OciConfig, Prepared};
 use decisions::Decisions;
 use identity::{Caller, Maps};
+use instance::Instance;
 
 /// The engine's name in the registry.
 pub const NAME: &str = "oci";
@@ -69,7 +71,15 @@ impl Operations for OciEngine {
 
     fn prepare_config(&self, starter: &mut StarterConfig) -> CallbackResult {
         let mut config = lock(&self.config);
-        let (decisions, prepared) = decisions::decide(&config, Caller::of_this_process(starter.is_suid()))?;
+        let (decisions, prepared) = match &config.target {
+            Some(target) => {
+                starter.set_namespace_join_only(true)?;
+                starter.set_working_directory_fd(target.container.open_directory()?)?;
+                decisions::decide_join(&config, target)?
+            }
+            None => decisions::decide(&config, Caller::of_this_process(starter.is_suid()))?,
+        };
+        starter.set_instance(prepared.started.is_some())?;
         // The later processes read nothing but this: the smaller, the sooner each of them has parsed it.
         *config = OciConfig { prepared: Some(prepared), ..Default::default() };
         Ok(tell(starter, &decisions)?)
@@ -88,11 +98,30 @@ impl Operations for OciEngine {
     }
 
     fn start_process(&self, master: &mut MasterConnection) -> CallbackResult<WaitStatus> {
-        let process = self.prepared(|prepared| prepared.process.clone())?;
+        let Prepared { process, started, cwd, .. } = self.prepared(Prepared::clone)?;
+        if let Some(started) = started {
+            started.enter()?;
+        }
+        if let Some(cwd) = cwd {
+            process.set_own_limits()?;
+            std::env::set_current_dir(&cwd).tried(|| format!("change to the working directory {cwd:?}"))?;
+        }
         if process.init {
             return Ok(init::run(&process, master)?);
         }
         match process.execute()? {}
+    }
+
+    fn post_start_process(&self, _: &Context, container: Pid) -> CallbackResult {
+        Ok(self.prepared(|prepared| prepared.started.clone())?.map_or(Ok(()), |started| started.runs(container))?)
+    }
+
+    fn cleanup_container(&self, _: &Context, _: Option<&Error>, status: WaitStatus) -> CallbackResult {
+        Ok(self.prepared(|prepared| prepared.started.clone())?.map_or(Ok(()), |started| started.ended(status))?)
+    }
+
+    fn cleanup_host(&self, _: &Context) -> CallbackResult {
+        Ok(lock(&self.config).instance.as_ref().map_or(Ok(()), Instance::forget)?)
     }
 
     fn monitor_container(&self, container: Pid, signals: &Signals) -> CallbackResult<WaitStatus> {
@@ -118,7 +147,9 @@ fn tell(starter: &mut StarterConfig, decisions: &Decisions) -> Result<()> {
         starter.set_ns_path(word(*kind), path)?;
     }
     starter.set_bring_loopback_interface(decisions.create.contains(&NamespaceKind::Network))?;
-    starter.set_mount_propagation(decisions.propagation)?;
+    if decisions.join.iter().all(|(kind, _)| *kind != NamespaceKind::Mount) {
+        starter.set_mount_propagation(decisions.propagation)?;
+    }
     starter.set_no_new_privs(decisions.no_new_privs)?;
     for (set, names) in &decisions.capabilities {
         starter.set_capabilities(set, names)?;
@@ -126,10 +157,11 @@ fn tell(starter: &mut StarterConfig, decisions: &Decisions) -> Result<()> {
     let identity = &decisions.identity;
     starter.add_uid_mappings(&identity.uid_mappings)?;
     starter.add_gid_mappings(&identity.gid_mappings)?;
-    starter.set_hybrid_workflow(matches!(identity.maps, Maps::Helpers | Maps::Root))?;
+    let creates_user = decisions.create.contains(&NamespaceKind::User);
+    starter.set_hybrid_workflow(creates_user && matches!(identity.maps, Maps::Helpers | Maps::Root))?;
     starter.set_allow_setgroups(matches!(identity.maps, Maps::Helpers | Maps::Root))?;
     starter.set_no_setgroups(identity.maps == Maps::OwnIds)?;
-    if identity.maps == Maps::Helpers {
+    if creates_user && identity.maps == Maps::Helpers {
         starter.set_newuidmap_path()?;
         starter.set_newgidmap_path()?;
     }

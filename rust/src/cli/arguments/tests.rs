@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
+use clap::Arg;
+
 use super::*;
 
 fn parsed(arguments: &[&str]) -> Parsed {
@@ -73,6 +75,7 @@ fn options_describe_a_container() {
         "5",
         "--rpc-trace=-",
         "--timing",
+        "--setuid",
         "--",
         "sh",
         "-c",
@@ -84,6 +87,7 @@ fn options_describe_a_container() {
         env: vec!["A=1".into(), "B=-2".into()],
         hostname: Some("h".into()),
         preserve_fds: 2,
+        setuid: true,
         args: vec!["sh".into(), "-c".into(), "exit 3".into()],
         ..Default::default()
     };
@@ -105,6 +109,27 @@ fn a_plan_is_for_the_same_container() {
     let parsed = parsed(&["plan", "--json", "--root", "/r", "id"]);
     let container = Container { root: Some("/r".into()), args: vec!["id".into()], ..Default::default() };
     assert_eq!(parsed, Parsed::Request(Request::Plan(Plan { container, json: true })));
+}
+
+#[test]
+fn instances_have_names() {
+    let request = |arguments: &[&str]| match parsed(arguments) {
+        Parsed::Request(request) => request,
+        other => panic!("{arguments:?}: {other:?}"),
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let container = Container { hostname: Some("h".into()), args: words(&["sh", "-c", "x"]), ..Default::default() };
+    let start = Start { name: "web".into(), container, json: true };
+    assert_eq!(request(&["start", "web", "--json", "--hostname", "h", "sh", "-c", "x"]), Request::Start(start));
+    let exec = Exec { name: "web".into(), env: words(&["A=1"]), args: words(&["ls", "-l"]), ..Default::default() };
+    assert_eq!(request(&["exec", "-e", "A=1", "web", "ls", "-l"]), Request::Exec(exec));
+    for (word, signal) in [("TERM", 15), ("SIGHUP", 1), ("usr1", 10), ("37", 37)] {
+        let stop = Stop { name: "web".into(), signal, timeout: 3 };
+        assert_eq!(request(&["stop", "web", "--timeout", "3", "--signal", word]), Request::Stop(stop));
+    }
+    assert_eq!(request(&["stop", "web"]), Request::Stop(Stop { name: "web".into(), signal: 15, timeout: 10 }));
+    assert_eq!(request(&["wait", "web"]), Request::Wait("web".into()));
+    assert_eq!(request(&["sweep", "--dry-run"]), Request::Sweep(Sweep { dry_run: true }));
 }
 
 #[test]
@@ -134,6 +159,9 @@ fn wrong_usage_says_what_is_wrong() {
         (&["run", "--preserve-fds", "x"], "preserve-fds"),
         (&["run", "--json"], "--json"),
         (&["plan", "--timing"], "--timing"),
+        (&["start"], "NAME"),
+        (&["stop", "web", "--signal", "65"], "there is no signal 65"),
+        (&["stop", "web", "--signal", "TREM"], "there is no signal TREM"),
     ] {
         assert!(matches!(parsed(arguments), Parsed::Usage(text) if text.contains(words)), "{arguments:?}");
     }

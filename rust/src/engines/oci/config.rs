@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::actions::Action;
+use super::instance::{Instance, Started, Target};
 use super::process::Process;
 use crate::error::{Error, Result};
 
@@ -42,6 +43,12 @@ pub struct OciConfig {
     /// Whether the program runs as the child of a small first process, which passes signals on and reaps orphans.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub init: bool,
+    /// The instance that the container is to be; without it the container ends with the starter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Instance>,
+    /// The running instance in which the program is to run, beside that one's own. No container is made then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
     /// What stage 1 made of all that. What a caller writes here is replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepared: Option<Prepared>,
@@ -55,6 +62,12 @@ pub struct Prepared {
     pub actions: Vec<Action>,
     /// The program. Read: master, stage 2.
     pub process: Process,
+    /// The instance that this is. Read: master, stage 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Started>,
+    /// The working directory of a program that joins. Read: stage 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
 }
 
 impl OciConfig {

@@ -12,7 +12,8 @@ use super::actions::{self, RootDirectory};
 use super::config::{OciConfig, Prepared};
 use super::default_root;
 use super::identity::{Caller, Identity, UserNamespace};
-use super::process::Process;
+use super::instance::{Join, Started, Target};
+use super::process::{Process, no_nul};
 use super::spec::{self, Capabilities, Spec};
 use crate::config::settings::NamespaceKind;
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -27,11 +28,56 @@ pub struct Decisions {
     /// Namespaces to join, by path.
     pub join: Vec<(NamespaceKind, String)>,
     /// Names of capabilities by set.
-    pub capabilities: Vec<(&'static str, Vec<String>)>,
+    pub capabilities: Vec<(String, Vec<String>)>,
     /// no_new_privs.
     pub no_new_privs: bool,
     /// Propagation of `/` before anything is mounted.
     pub propagation: &'static str,
+}
+
+impl Decisions {
+    /// How another program comes to run beside that of this container.
+    fn to_join(&self, process: &Process, cwd: &str) -> Join {
+        let joined = self.join.iter().map(|(kind, _)| *kind);
+        Join {
+            namespaces: self.create.iter().copied().chain(joined).collect(),
+            maps: self.identity.maps,
+            uid: self.identity.uid,
+            gids: self.identity.gids.clone(),
+            capabilities: self.capabilities.clone(),
+            no_new_privs: self.no_new_privs,
+            process: process.clone(),
+            cwd: cwd.into(),
+        }
+    }
+
+    /// Of a program that joins a container: from the directory of its first process in /proc.
+    fn of_join(join: &Join) -> Self {
+        let path = |kind: &NamespaceKind| (*kind, format!("ns/{}", kind.file()));
+        let Join { maps, uid, gids, capabilities, no_new_privs, namespaces, .. } = join.clone();
+        Decisions {
+            identity: Identity { maps, uid, gids, ..Default::default() },
+            create: Vec::new(),
+            join: namespaces.iter().map(path).collect(),
+            capabilities,
+            no_new_privs,
+            propagation: "",
+        }
+    }
+}
+
+/// Decides for a program in a running container.
+pub fn decide_join(config: &OciConfig, target: &Target) -> Result<(Decisions, Prepared)> {
+    let Target { join, .. } = target;
+    let mut env: Vec<Value> = join.process.env.iter().map(|entry| entry.as_str().into()).collect();
+    add_env(&mut env, &config.env)?;
+    let env = env.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let args = if config.args.is_empty() { vec!["/bin/sh".to_owned()] } else { config.args.clone() };
+    args.iter().try_for_each(|text| no_nul(text, || "engineConfig.args".into()))?;
+    let process = Process { args, env, init: false, preserve_fds: config.preserve_fds, ..join.process.clone() };
+    let cwd = config.cwd.clone().unwrap_or_else(|| join.cwd.clone());
+    let prepared = Prepared { actions: Vec::new(), process, started: None, cwd: Some(cwd) };
+    Ok((Decisions::of_join(join), prepared))
 }
 
 /// Decides all of a container's life that is not left to the moment.
@@ -43,7 +89,11 @@ pub fn decide(config: &OciConfig, caller: Caller) -> Result<(Decisions, Prepared
     let process = Process::from_spec(&spec.process, config.preserve_fds, config.init)?;
     let decisions = decisions(&spec, caller)?;
     let actions = actions::plan(&spec, root)?;
-    Ok((decisions, Prepared { actions, process }))
+    let started = config.instance.clone().map(|instance| {
+        let join = decisions.to_join(&process, &spec.process.cwd);
+        Started { instance, join, setuid: caller.setuid }
+    });
+    Ok((decisions, Prepared { actions, process, started, cwd: None }))
 }
 
 fn document(config: &OciConfig, caller: Caller) -> Result<(Value, RootDirectory)> {
@@ -100,7 +150,11 @@ fn override_process(document: &mut Value, config: &OciConfig) -> Result<()> {
         *env = Value::Array(Vec::new());
     }
     let Some(env) = env.as_array_mut() else { return Ok(()) };
-    for entry in &config.env {
+    add_env(env, &config.env)
+}
+
+fn add_env(env: &mut Vec<Value>, added: &[String]) -> Result<()> {
+    for entry in added {
         let Some((name, _)) = entry.split_once('=') else {
             return Err(Error::invalid(format!("engineConfig.env: {entry:?} is not NAME=VALUE")));
         };
@@ -202,7 +256,7 @@ fn kind(kind: LinuxNamespaceType) -> Option<NamespaceKind> {
 
 /// The five sets; without any, the program has no capabilities. An ambient capability that is not inheritable, as
 /// `runc spec` writes some, cannot exist, and is left out as runc and crun do.
-fn capabilities(spec: Option<&Capabilities>) -> Vec<(&'static str, Vec<String>)> {
+fn capabilities(spec: Option<&Capabilities>) -> Vec<(String, Vec<String>)> {
     let set = |pick: fn(&Capabilities) -> &Option<Vec<String>>| -> Vec<String> {
         spec.and_then(|spec| pick(spec).clone()).unwrap_or_default()
     };
@@ -210,11 +264,11 @@ fn capabilities(spec: Option<&Capabilities>) -> Vec<(&'static str, Vec<String>)>
     let mut ambient = set(|sets| &sets.ambient);
     ambient.retain(|name| permitted.contains(name) && inheritable.contains(name));
     vec![
-        ("permitted", permitted),
-        ("effective", set(|sets| &sets.effective)),
-        ("inheritable", inheritable),
-        ("bounding", set(|sets| &sets.bounding)),
-        ("ambient", ambient),
+        ("permitted".into(), permitted),
+        ("effective".into(), set(|sets| &sets.effective)),
+        ("inheritable".into(), inheritable),
+        ("bounding".into(), set(|sets| &sets.bounding)),
+        ("ambient".into(), ambient),
     ]
 }
 

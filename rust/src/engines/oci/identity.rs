@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use oci_spec::runtime::{LinuxIdMapping, User};
+use serde::{Deserialize, Serialize};
 
 use crate::config::settings::IdMapping;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,7 +52,7 @@ pub enum UserNamespace {
 }
 
 /// Who writes the id maps of a new user namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Maps {
     /// There is none.
     #[default]

@@ -94,6 +94,11 @@ impl Process {
         Ok(())
     }
 
+    /// Sets the limits on the calling process.
+    pub fn set_own_limits(&self) -> Result<()> {
+        self.set_limits(rustix::process::getpid().as_raw_pid())
+    }
+
     /// Becomes the program. Returns only with an error.
     pub fn execute(&self) -> Result<Infallible> {
         check_working_directory()?;

@@ -65,7 +65,7 @@ fn what_runc_writes_for_root() {
     assert_eq!(created, [Pid, Network, Ipc, Uts, Mount]);
     assert_eq!(decisions.identity.maps, Maps::None);
     assert!(decisions.no_new_privs);
-    let sets: Vec<_> = decisions.capabilities.iter().map(|(set, names)| (*set, names.len())).collect();
+    let sets: Vec<_> = decisions.capabilities.iter().map(|(set, names)| (set.as_str(), names.len())).collect();
     assert_eq!(sets, [("permitted", 3), ("effective", 3), ("inheritable", 0), ("bounding", 3), ("ambient", 0)]);
     assert_eq!(prepared.process.args, ["sh"]);
     assert_eq!(prepared.process.limits.len(), 1);

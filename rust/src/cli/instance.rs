@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `pinion start`, `list`, `exec`, `stop`, `wait` and `sweep`: instances, by the caller's records of them.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use super::arguments::{Exec, List, Start, Stop, Sweep};
+use super::run::{STARTER_NAME, end_as, host, uses_setuid};
+use super::{container, print};
+use crate::config::settings::NamespaceKind;
+use crate::engine::WaitStatus;
+use crate::engines::oci::instance::store::Found;
+use crate::engines::oci::instance::{Identity, Instance, Record, Store, Target};
+use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::ffi::sys;
+use crate::launch::Launch;
+
+/// How long everything of an instance may take to go after its container has been killed.
+const AFTER_KILL: Duration = Duration::from_secs(60);
+
+/// Starts an instance, and returns when it runs.
+pub fn start(asked: Start) -> Result<i32> {
+    let store = Store::open()?;
+    let setuid = uses_setuid(asked.container.setuid);
+    let record = Record::new(&asked.name, &new_id(), setuid)?;
+    let locked = store.lock()?;
+    let file = locked.create(&record)?;
+    let [out, err] = locked.output(&asked.name)?;
+    drop(locked);
+    let started = launch(&asked, &record, &file, [out, err], setuid);
+    if matches!(started, Ok(status) if status == WaitStatus::exit(0)) {
+        drop(file);
+        return if asked.json { print(&as_json(&found(&store, &asked.name)?.record)?) } else { Ok(0) };
+    }
+    // What the starter said stands where the container's words would stand.
+    let said = std::fs::read(store.path().join(format!("{}.err", asked.name))).unwrap_or_default();
+    std::io::stderr().write_all(&said).tried(|| "write to stderr")?;
+    let locked = store.lock()?;
+    // Somebody may have started another one by now.
+    if locked.find(&asked.name)?.is_none_or(|found| found.record.id == record.id) {
+        locked.remove(&asked.name)?;
+    }
+    end_as(started?)
+}
+
+fn launch(asked: &Start, record: &Record, file: &File, output: [File; 2], setuid: bool) -> Result<WaitStatus> {
+    // Beyond those that the container inherits.
+    let first = 3 + i32::try_from(asked.container.preserve_fds).unwrap_or_default();
+    let lock = rustix::io::fcntl_dupfd_cloexec(file, first).tried(|| "hand the record's lock on")?;
+    let instance = Instance { name: record.name.clone(), id: record.id.clone(), record: lock.as_raw_fd() };
+    let document = container::instance(&asked.container, instance)?;
+    let (host, [out, err]) = (host()?, output);
+    let null = File::open("/dev/null").tried(|| "open \"/dev/null\"")?;
+    let launch = Launch::new(&host, STARTER_NAME, &document).use_suid(setuid).cleanup_host(true).pass(lock);
+    launch.stdin(null).stdout(out).stderr(err).run()
+}
+
+/// What no other start of this user has at any time.
+fn new_id() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", now.as_nanos(), std::process::id())
+}
+
+fn as_json(value: &impl serde::Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|error| Error::invalid(format!("write JSON: {error}")))
+}
+
+/// An instance that lives.
+fn found(store: &Store, name: &str) -> Result<Found> {
+    let found = store.lock()?.find(name)?.filter(|found| found.alive);
+    found.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("there is no instance {name:?}"))
+            .with_help("pinion list shows those of the calling user")
+    })
+}
+
+/// A process of an instance that runs.
+fn open(name: &str, process: Option<Identity>) -> Result<OwnedFd> {
+    let starting = || Error::new(ErrorKind::Refused, format!("instance {name:?} is being started"));
+    let ended = || Error::new(ErrorKind::NotFound, format!("instance {name:?} has ended"));
+    process.ok_or_else(starting)?.open()?.ok_or_else(ended)
+}
+
+/// The instances, as a table or as JSON.
+pub fn list(asked: &List) -> Result<String> {
+    let store = Store::open()?;
+    let mut all = store.lock()?.all()?;
+    all.retain(|found| found.alive);
+    let records: Vec<&Record> = all.iter().map(|found| &found.record).collect();
+    if asked.json {
+        return as_json(&records);
+    }
+    let mut text = format!("{:<20} {:>8} {:>8}  PROGRAM\n", "NAME", "PID", "MASTER");
+    for record in records {
+        let pid = |process: Option<Identity>| process.map_or("-".to_owned(), |process| process.pid.to_string());
+        let program = record.join.process.args.join(" ");
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<20} {:>8} {:>8}  {}",
+            record.name,
+            pid(record.container),
+            pid(record.master),
+            program.escape_debug()
+        );
+    }
+    Ok(text)
+}
+
+/// Ends an instance.
+pub fn stop(asked: &Stop) -> Result<i32> {
+    let record = found(&Store::open()?, &asked.name)?.record;
+    let (master, container) = (open(&asked.name, record.master)?, open(&asked.name, record.container)?);
+    sys::process::send_signal(&container, asked.signal)?;
+    if ends_within(&master, Duration::from_secs(asked.timeout.into()))? {
+        return Ok(0);
+    }
+    sys::process::send_signal(&container, libc::SIGKILL)?;
+    if ends_within(&master, AFTER_KILL)? {
+        return Ok(0);
+    }
+    let text =
+        format!("stop {:?}: its container was killed, and process {:?} has not ended", asked.name, record.master);
+    Err(Error::new(ErrorKind::Timeout, text))
+}
+
+fn ends_within(process: &OwnedFd, limit: Duration) -> Result<bool> {
+    Ok(sys::event::wait_readable(&[process.as_fd()], Some(limit))?[0])
+}
+
+/// Waits for an instance's end.
+pub fn wait(name: &str) -> Result<i32> {
+    let mut found = found(&Store::open()?, name)?;
+    let master = open(name, found.record.master)?;
+    sys::event::wait_readable(&[master.as_fd()], None)?;
+    match Record::read(&mut found.file)?.ended {
+        Some(status) => end_as(WaitStatus::from_raw(status)),
+        None => Err(Error::new(ErrorKind::PeerDied, format!("wait for {name:?}: nobody was left to say how it ended"))),
+    }
+}
+
+/// Becomes a program in an instance.
+pub fn exec(asked: &Exec) -> Result<i32> {
+    let record = found(&Store::open()?, &asked.name)?.record;
+    let container = record
+        .container
+        .ok_or_else(|| Error::new(ErrorKind::Refused, format!("instance {:?} is being started", asked.name)))?;
+    // Who owns the user namespace may enter it without root.
+    let setuid = record.setuid && !record.join.namespaces.contains(&NamespaceKind::User);
+    let document = container::program(&record.name, asked, Target { container, join: record.join })?;
+    let host = host()?;
+    match Launch::new(&host, STARTER_NAME, &document).use_suid(setuid).exec()? {}
+}
+
+/// Removes what is left of instances that are gone, and says what.
+pub fn sweep(asked: &Sweep) -> Result<String> {
+    let store = Store::open()?;
+    let locked = store.lock()?;
+    let alive: Vec<String> =
+        locked.all()?.into_iter().filter(|found| found.alive).map(|found| found.record.name).collect();
+    let mut text = String::new();
+    for name in locked.names()? {
+        if name.rsplit_once('.').is_some_and(|(stem, _)| alive.iter().any(|alive| alive == stem)) {
+            continue;
+        }
+        if !asked.dry_run {
+            locked.unlink(&name)?;
+        }
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", store.path().join(&name).display());
+    }
+    Ok(text)
+}
