@@ -11,5 +11,5 @@ fn start() -> i32 {
         log::error(&error);
         return lifecycle::FAILURE;
     }
-    lifecycle::run(&lifecycle::Host::default())
+    lifecycle::run(&lifecycle::Host { policy: true, ..Default::default() })
 }

@@ -22,7 +22,7 @@ use crate::lifecycle::host_processes::HostProcesses;
 use crate::lifecycle::master::Master;
 use crate::lifecycle::pending::Readied;
 use crate::lifecycle::roles::Step;
-use crate::plan::Facts;
+use crate::plan::{Facts, Flow};
 use crate::privileges::Credentials;
 use crate::{launch, log, namespaces, privileges, trace};
 
@@ -59,11 +59,14 @@ pub mod stage2;
 pub struct Host {
     /// The environment variable with the message level.
     pub level_variable: Cow<'static, str>,
+    /// Whether the policy of `/etc/pinion` holds for the setuid flow, and nothing is believed of what an engine has looked at. A
+    /// product with a configuration of its own decides by that.
+    pub policy: bool,
 }
 
 impl Default for Host {
     fn default() -> Self {
-        Host { level_variable: log::LEVEL_VARIABLE.into() }
+        Host { level_variable: log::LEVEL_VARIABLE.into(), policy: false }
     }
 }
 
@@ -153,6 +156,10 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     }
     let (ends, container_ends) = container::sockets(plan.join_only)?;
     trace::step(Step::Sockets);
+    if plan.flow == Flow::Setuid && !start.policy {
+        // The engine has looked at what is to be joined, and the target may be closed to its user.
+        privileges::setuid::regain()?;
+    }
     let mut targets = namespaces::open_all(plan.joined())?;
     namespaces::user::enter(&plan, &mut targets)?;
     trace::step(Step::UserNamespace);
@@ -200,6 +207,8 @@ pub struct Start {
     pub termination: OwnedFd,
     /// The limit of one handshake, until the plan says another.
     pub limit: Duration,
+    /// Whether a policy holds.
+    pub policy: bool,
     /// The starter that waits for this instance, if this is one's master.
     pub waiter: Option<Waiter>,
 }
@@ -233,6 +242,7 @@ impl Start {
             configuration: Vec::new(),
             termination: sys::signal::termination_queue()?,
             limit: Duration::from_secs(60),
+            policy: host.policy,
             waiter: None,
         })
     }

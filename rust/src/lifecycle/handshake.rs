@@ -23,8 +23,9 @@ use crate::privileges::setuid;
 /// is the error; without one the starter ends with its status.
 pub fn lead(start: &Start, plan: &Plan, child: &mut Child, ends: &MasterEnds) -> Result<(), Stop> {
     let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
-    let led = ready(start, child, ends, limit)
-        .and_then(|()| if plan.propagate_to_master { share_mounts(child, ends).map_err(Stop::from) } else { Ok(()) });
+    let led = ready(start, child, ends, limit).and_then(|()| {
+        if plan.propagate_to_master { share_mounts(plan, child, ends).map_err(Stop::from) } else { Ok(()) }
+    });
     explained(led, child, ends)
 }
 
@@ -83,10 +84,13 @@ fn ready(start: &Start, child: &Child, ends: &MasterEnds, limit: Duration) -> Re
 }
 
 /// Joins the mount namespace that the container process made for both, keeping root and working directory.
-fn share_mounts(child: &Child, ends: &MasterEnds) -> Result<()> {
+fn share_mounts(plan: &Plan, child: &Child, ends: &MasterEnds) -> Result<()> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let here = open(".", flags, Mode::empty()).tried(|| "open the working directory")?;
+    // The kernel asks for capabilities in master's own user namespace as well.
+    let root = (plan.flow == Flow::SetuidHybrid).then(setuid::raise).transpose()?;
     namespaces::mount::join_with_same_root(child)?;
+    drop(root);
     nix::unistd::fchdir(&here).tried(|| "go back to the working directory")?;
     Handshake::Joined.send(&ends.master)
 }

@@ -5,11 +5,11 @@
 
 use std::os::unix::net::UnixStream;
 
-use rustix::process::Signal;
+use rustix::process::{DumpableBehavior, Signal};
 
 use crate::engine::contract::Callback;
 use crate::engine::{Engine, MasterConnection, WaitStatus};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Tried};
 use crate::ffi::sys;
 use crate::lifecycle::callback::call_checked;
 use crate::lifecycle::check::check;
@@ -17,7 +17,7 @@ use crate::lifecycle::ending::end;
 use crate::lifecycle::messages::{Channel, FromContainer, Handshake, Report, ToContainer};
 use crate::lifecycle::pending::{Pending, Readied, Work};
 use crate::lifecycle::roles::{Role, Step};
-use crate::plan::Plan;
+use crate::plan::{Flow, Plan};
 use crate::{privileges, trace};
 
 /// The process before its role.
@@ -87,6 +87,10 @@ fn end_shim(control: &Channel<FromContainer, ToContainer>, status: WaitStatus) -
 }
 
 fn apply(plan: &Plan) -> Result<()> {
+    if plan.flow == Flow::SetuidHybrid {
+        // A later start, without root's id, is to find this process's namespaces in /proc.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable).tried(|| "open this process to its user")?;
+    }
     privileges::apply(&plan.container, plan.facts.known_capabilities)
         .map_err(|error| error.during("apply the container's privileges"))?;
     privileges::arm_death_signal(Signal::KILL)?;

@@ -61,7 +61,7 @@ fn every_forbidden_combination_is_named() {
             Facts { setuid: true, ..user() },
             "it could give groups of others",
         ),
-        (Settings { instance: true, ..base() }, user(), "instance flow"),
+        (Settings { instance: true, join_only: true, ..base() }, user(), "an instance cannot only join"),
         (Settings { hybrid: true, ..Settings::default() }, root(), "needs a new user namespace"),
         (Settings { uid_mappings: vec![], ..base() }, user(), "needs a user id map"),
         (Settings { gid_mappings: vec![], ..base() }, user(), "needs a group id map"),

@@ -143,7 +143,7 @@ impl Identity {
 
     /// The process's pidfd. `None` if it has ended, whoever has its pid by now.
     pub fn open(self) -> Result<Option<OwnedFd>> {
-        let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.pid > 0) else { return Ok(None) };
+        let Some(pid) = (self.pid > 0).then(|| Pid::from_raw(self.pid)).flatten() else { return Ok(None) };
         match pidfd_open(pid, PidfdFlags::empty()) {
             // What is read of the pid after this is read of the process behind the pidfd, or of none.
             Ok(pidfd) => Ok(Identity::of(self.pid).is_ok_and(|now| now == self).then_some(pidfd)),

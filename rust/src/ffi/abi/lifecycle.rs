@@ -59,7 +59,7 @@ fn read(host: *const pinion_host) -> Result<Host> {
         "" => log::LEVEL_VARIABLE.into(),
         variable => variable.to_owned().into(),
     };
-    Ok(Host { level_variable: variable })
+    Ok(Host { level_variable: variable, ..Host::default() })
 }
 
 /// Goes through the steps of a start until this process has its role, and returns in every process that has one.
