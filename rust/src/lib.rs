@@ -14,6 +14,8 @@ pub mod config;
 
 pub mod plan;
 
+pub mod policy;
+
 pub mod launch;
 
 pub mod lifecycle;

@@ -264,11 +264,12 @@ impl Launch<'_> {
 
 /// A start that is on its way.
 pub struct Running {
+    /// Before the folder, which it looks for: fields end in their order.
+    guard: Guard,
     /// The starter.
     pub child: Child,
     folder: TempDir,
     mounts: String,
-    guard: Guard,
 }
 
 /// Kills what runs in a folder, should a test end before its run does.

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A2 and A5: the open descriptors of a process, each named by what it leads to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::collector::{self, Descriptor, NAMESPACES, Process, Socket};
+use crate::compare::Verdict;
+use crate::rows::{PROGRAM, Row, Threads};
+
+/// Everything that tells what a descriptor leads to.
+pub struct Links<'a> {
+    /// Every process of the run with its role.
+    pub processes: &'a [(&'static str, &'a Process)],
+    /// Every Unix socket.
+    pub sockets: &'a BTreeMap<u64, Socket>,
+    /// What the caller of the starter has open for it: number and target.
+    pub callers: &'a [(i32, String)],
+    /// Whether the starter has a Go runtime in its roles.
+    pub go: bool,
+}
+
+/// The descriptor of the record: the core's from the start on, and closed where a program is executed.
+const RECORD: i32 = 9;
+
+/// What a launch leaves open for a starter: the tests' own descriptors that outlive an exec, standard streams, and two
+/// files.
+pub fn of_caller(folder: &Path, output: [String; 2]) -> Vec<(i32, String)> {
+    let own = collector::handed_on().into_iter().map(|own| (own.number, own.target));
+    let mut all: BTreeMap<i32, String> = own.collect();
+    let [out, error] = output;
+    let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    all.extend([(0, "/dev/null".to_owned()), (1, out), (2, error), (8, file("kept")), (RECORD, file("record"))]);
+    all.into_iter().collect()
+}
+
+impl Links<'_> {
+    /// Compares what a process has open with what it may have.
+    pub fn compare(&self, process: &Process, row: &Row, moment: &str, verdict: &mut Verdict) {
+        for (number, target) in self.callers {
+            let is = process.descriptors.iter().find(|own| own.number == *number).map(|own| &own.target);
+            let wanted = (*number != RECORD || moment != PROGRAM).then_some(target);
+            verdict.same(|| format!("A2: the caller's descriptor {number}"), &wanted, &is);
+        }
+        let (allowed, of_go) = (allowed(row.role, moment), self.go && row.threads == Threads::Role);
+        let may = |name: &String| allowed.contains(&name.as_str()) || of_go && is_of_go(name, row.role);
+        for own in
+            process.descriptors.iter().filter(|own| !self.callers.iter().any(|(number, _)| *number == own.number))
+        {
+            let names = self.names(own);
+            verdict.holds(names.iter().all(may), || format!("A2: descriptor {} leads to {names:?}", own.number));
+            if row.role == "stage2" {
+                let namespace = NAMESPACES.iter().any(|kind| own.target.starts_with(&format!("{kind}:[")));
+                let leads_out = own.directory || own.process.is_some() || namespace;
+                verdict.holds(!leads_out, || format!("A5: descriptor {} leads out: {}", own.number, own.target));
+            }
+        }
+    }
+
+    /// What it leads to, each of which has to be allowed. Nothing comes by one whose other side is gone.
+    fn names(&self, descriptor: &Descriptor) -> Vec<String> {
+        let target = descriptor.target.as_str();
+        if let Some(inode) = descriptor.socket() {
+            return self.socket(inode);
+        }
+        match descriptor.process {
+            Some(pid) if !collector::is_alive(pid) => Vec::new(),
+            Some(pid) => vec![format!("pidfd of {}", self.role(pid))],
+            None if descriptor.directory => vec![format!("directory {target}")],
+            None if target.starts_with("pipe:") => self.pipe(target),
+            None => vec![target.trim_start_matches("anon_inode:").trim_end_matches(" (deleted)").to_owned()],
+        }
+    }
+
+    /// A pipe by those who have an end of it.
+    fn pipe(&self, target: &str) -> Vec<String> {
+        let has = |process: &Process| process.descriptors.iter().any(|own| own.target == target);
+        let ends = self.processes.iter().filter(|(_, process)| has(process));
+        ends.map(|(role, _)| format!("pipe of {}", lasting(role))).collect()
+    }
+
+    /// A socket by those who have its other end.
+    fn socket(&self, inode: u64) -> Vec<String> {
+        let Some(socket) = self.sockets.get(&inode) else { return vec!["a socket of another kind".to_owned()] };
+        let kind = match socket.kind {
+            1 => "stream",
+            5 => "packets",
+            _ => "socket",
+        };
+        let has = |process: &Process| process.descriptors.iter().any(|own| own.socket() == Some(socket.peer));
+        let peers = self.processes.iter().filter(|(_, process)| has(process));
+        peers.map(|(role, _)| format!("{kind} to {}", lasting(role))).collect()
+    }
+
+    fn role(&self, pid: i32) -> &str {
+        let found = self.processes.iter().find(|(_, process)| process.pid == pid);
+        found.map_or("a stranger", |(role, _)| lasting(role))
+    }
+}
+
+/// The role that a process has most of its life.
+fn lasting(role: &'static str) -> &'static str {
+    match role {
+        "starter" => "master",
+        "stage2" => "container",
+        other => other,
+    }
+}
+
+/// What Go's runtime opens for itself: it waits for descriptors, and looks at its share of the processors. Master's
+/// signals come from it by a pipe.
+fn is_of_go(name: &str, role: &str) -> bool {
+    let waits = ["[eventpoll]", "[eventfd]"].contains(&name);
+    waits || name.starts_with("/sys/fs/cgroup/") || role == "master" && name == "pipe of master"
+}
+
+/// The allow-lists: what a process needs for its part in the lifecycle.
+fn allowed(role: &str, moment: &str) -> &'static [&'static str] {
+    match role {
+        "starter" => &[
+            "/memfd:pinion-journal",
+            "/memfd:pinion-plan",
+            "[signalfd]",
+            "packets to cleanup-host",
+            "packets to cleanup-spare",
+            "packets to post-start-host",
+            "packets to stage1",
+            "pidfd of cleanup-host",
+            "pidfd of cleanup-spare",
+            "pidfd of post-start-host",
+            "pidfd of stage1",
+        ],
+        // The null device stands where the starter has descriptors.
+        "stage1" => &["/dev/null", "/memfd:pinion-journal", "/memfd:pinion-plan", "packets to master"],
+        "post-start-host" => &["[eventfd]", "[signalfd]", "packets to master"],
+        // Master's end of their sockets is with the container process and the RPC server as well: they count as its
+        // life.
+        "cleanup-host" | "cleanup-spare" => &[
+            "/memfd:pinion-journal",
+            "[eventfd]",
+            "[signalfd]",
+            "packets to cleanup-host",
+            "packets to cleanup-spare",
+            "packets to container",
+            "packets to master",
+            "packets to rpc-server",
+            "pidfd of container",
+        ],
+        "master" => &[
+            "/memfd:pinion-journal",
+            "[eventfd]",
+            "[signalfd]",
+            "packets to cleanup-host",
+            "packets to cleanup-spare",
+            "packets to container",
+            "packets to post-start-host",
+            "packets to rpc-server",
+            "pidfd of cleanup-host",
+            "pidfd of cleanup-spare",
+            "pidfd of container",
+            "pidfd of post-start-host",
+            "stream to container",
+            "stream to rpc-server",
+        ],
+        "container" => &[
+            "[signalfd]",
+            "packets to cleanup-host",
+            "packets to cleanup-spare",
+            "packets to master",
+            "packets to rpc-server",
+            "pidfd of cleanup-host",
+            "pidfd of cleanup-spare",
+            "pidfd of rpc-server",
+            "stream to master",
+        ],
+        "rpc-server" => &[
+            "packets to cleanup-host",
+            "packets to cleanup-spare",
+            "packets to container",
+            "packets to master",
+            "pidfd of cleanup-host",
+            "pidfd of cleanup-spare",
+            "stream to master",
+        ],
+        "stage2" if moment != PROGRAM => &["packets to master", "stream to master"],
+        _ => &[],
+    }
+}
