@@ -16,6 +16,8 @@ pub mod plan;
 
 pub mod policy;
 
+pub mod accounts;
+
 pub mod launch;
 
 pub mod lifecycle;

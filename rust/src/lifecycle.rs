@@ -24,7 +24,7 @@ use crate::lifecycle::pending::Readied;
 use crate::lifecycle::roles::Step;
 use crate::plan::{Facts, Flow};
 use crate::privileges::Credentials;
-use crate::{launch, log, namespaces, privileges, trace};
+use crate::{launch, log, namespaces, policy, privileges, trace};
 
 pub use crate::lifecycle::master::signals_from;
 pub use crate::lifecycle::pending::Pending;
@@ -49,6 +49,7 @@ pub mod journal;
 pub mod master;
 pub mod messages;
 pub mod pending;
+mod permission;
 pub mod post_start_host;
 pub mod roles;
 pub mod rpc_server;
@@ -156,11 +157,12 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     }
     let (ends, container_ends) = container::sockets(plan.join_only)?;
     trace::step(Step::Sockets);
-    if plan.flow == Flow::Setuid && !start.policy {
+    if plan.flow == Flow::Setuid && policy::in_force().is_none() {
         // The engine has looked at what is to be joined, and the target may be closed to its user.
         privileges::setuid::regain()?;
     }
     let mut targets = namespaces::open_all(plan.joined())?;
+    permission::ask(&plan.facts, &decided.engine_name, &decided.settings)?;
     namespaces::user::enter(&plan, &mut targets)?;
     trace::step(Step::UserNamespace);
     let host_pid_namespace = namespaces::pid::enter(&plan, &mut targets)?;
@@ -170,7 +172,7 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
         Side::Container => {
             let cleanup = hosts.release();
             decided.process.iter_mut().for_each(Child::release);
-            drop((ends, start));
+            drop((ends, start, decided.process));
             let ends = container_ends;
             return Ok(Container { plan, engine_name, native_rpc, configuration, ends, targets, cleanup }.live());
         }
@@ -207,8 +209,6 @@ pub struct Start {
     pub termination: OwnedFd,
     /// The limit of one handshake, until the plan says another.
     pub limit: Duration,
-    /// Whether a policy holds.
-    pub policy: bool,
     /// The starter that waits for this instance, if this is one's master.
     pub waiter: Option<Waiter>,
 }
@@ -219,6 +219,9 @@ impl Start {
         let facts = facts()?;
         if facts.setuid {
             privileges::setuid::lower()?;
+            if host.policy {
+                permission::begin(&facts)?;
+            }
         }
         sys::signal::reset_dispositions();
         // Under a limit of file sizes a write fails, with a reason, rather than kills.
@@ -242,7 +245,6 @@ impl Start {
             configuration: Vec::new(),
             termination: sys::signal::termination_queue()?,
             limit: Duration::from_secs(60),
-            policy: host.policy,
             waiter: None,
         })
     }

@@ -15,7 +15,6 @@ use crate::error::{Error, Result, Tried};
 pub mod mount;
 pub mod network;
 pub mod pid;
-pub mod subordinate;
 pub mod user;
 
 impl NamespaceKind {

@@ -8,17 +8,17 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::OnceLock;
 
+use crate::accounts;
 use crate::config::settings::NamespaceKind;
 use crate::error::{Error, ErrorKind, Result};
+use crate::trusted::file;
 
-mod accounts;
 mod document;
-mod file;
 mod mount;
 mod plan;
 
-pub use accounts::{IdRange, SubordinateIds};
 pub use mount::{Forced, ImageFile, ImageKind, MountKind, MountRequest};
 pub use plan::Caller;
 
@@ -74,7 +74,22 @@ impl Default for Policy {
     }
 }
 
+/// The one that holds for this start.
+static IN_FORCE: OnceLock<Policy> = OnceLock::new();
+
+/// The policy that holds for this start and all of its processes; none where the starter is not setuid, and where it is one of a
+/// product with a configuration of its own.
+pub fn in_force() -> Option<&'static Policy> {
+    IN_FORCE.get()
+}
+
 impl Policy {
+    /// Lets it hold from now on.
+    pub fn enforce(self) {
+        // There is one start in a process's life, and one policy.
+        let _ = IN_FORCE.set(self);
+    }
+
     /// Reads the policy at [`PATH`], with an effective user id of 0. Errors: a file or a directory on its way that
     /// others than root could have made or changed; a document that is not exactly as described.
     pub fn read() -> Result<Policy> {

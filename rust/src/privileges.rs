@@ -170,6 +170,8 @@ pub fn apply(wanted: &ContainerPrivileges, known: u64) -> Result<()> {
         read_back("no_new_privs", rustix::thread::no_new_privs().tried(|| "read no_new_privs")?, true)?;
     }
     set_capabilities(&sets)?;
+    // An init shim never executes, which would clear it.
+    rustix::thread::set_keep_capabilities(false).tried(|| "stop keeping the capabilities")?;
     raise_ambient(sets.ambient)
 }
 

@@ -18,6 +18,8 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::helper::{Confinement, confine};
 use crate::ffi::sys::{event, inherited};
 
+pub mod file;
+
 /// Where programs are looked for: the caller's own PATH is not to be trusted with what runs with privileges.
 pub const DIRECTORIES: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 

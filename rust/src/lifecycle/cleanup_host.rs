@@ -27,6 +27,20 @@ pub struct CleanupHost {
     spare: HostProcess,
 }
 
+/// What a fork of the owner keeps of them: as long as it does, they do not take the owner for dead.
+pub struct Held {
+    first: Channel<ToHostProcess, FromHostProcess>,
+    spare: Channel<ToHostProcess, FromHostProcess>,
+}
+
+impl Held {
+    /// Hands the container's pidfd on.
+    pub fn container(&self, container: BorrowedFd<'_>) -> Result<()> {
+        host_process::tell(&self.first, &ToHostProcess::Container, Some(container))?;
+        host_process::tell(&self.spare, &ToHostProcess::Container, Some(container))
+    }
+}
+
 /// Which side of [`spawn`] this is.
 pub enum Side {
     /// One of the two new processes.
@@ -152,12 +166,12 @@ impl CleanUp {
         }
     }
 
-    /// Waits for the container's end, which master's death brings about: then it can no longer use what is cleaned up.
+    /// Waits for the container's end, which master's death brings about: then it can no longer use what is cleaned up. A program
+    /// that has gained privileges when it was executed has lost the signal of its parent's death by that (execve(2)).
     fn await_container(&self) -> Result<()> {
-        match &self.container {
-            Some(pidfd) => sys::event::wait_readable(&[pidfd.as_fd()], None).map(drop),
-            None => Ok(()),
-        }
+        let Some(pidfd) = &self.container else { return Ok(()) };
+        sys::process::send_signal(pidfd, libc::SIGKILL)?;
+        sys::event::wait_readable(&[pidfd.as_fd()], None).map(drop)
     }
 
     fn clean_up(&self) -> Result<()> {
@@ -222,5 +236,10 @@ impl CleanupHost {
     pub fn release(&mut self) {
         self.first.release();
         self.spare.release();
+    }
+
+    /// As [`release`](Self::release), and lets go of the processes.
+    pub fn hold(self) -> Held {
+        Held { first: self.first.hold(), spare: self.spare.hold() }
     }
 }

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
 use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
-use crate::lifecycle::cleanup_host::CleanupHost;
+use crate::lifecycle::cleanup_host::Held;
 use crate::lifecycle::ending::fail;
 use crate::lifecycle::messages::{Channel, FromContainer, Handshake, ToContainer, channel};
 use crate::lifecycle::pending::{Pending, Readied};
@@ -104,7 +104,7 @@ pub struct Container {
     /// The namespaces that it joins, opened beforehand.
     pub targets: Vec<Target>,
     /// The clean-up processes, which do not take master for dead as long as this process or its RPC server hold them.
-    pub cleanup: Option<CleanupHost>,
+    pub cleanup: Option<Held>,
 }
 
 impl Container {
@@ -154,7 +154,7 @@ fn readied(engine_name: &str, configuration: Vec<u8>) -> Result<Readied> {
 
 /// Hands this process's pidfd to the clean-up processes: master does so too, but may be killed before. Where there is no
 /// pidfd_open(2), before Linux 5.3 or under a filter, master's word has to do.
-fn announce(cleanup: &CleanupHost) -> Result<()> {
+fn announce(cleanup: &Held) -> Result<()> {
     use rustix::io::Errno;
     use rustix::process::{PidfdFlags, getpid, pidfd_open};
     match pidfd_open(getpid(), PidfdFlags::empty()) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
+use crate::accounts::SubordinateIds;
 use crate::config::Settings;
 use crate::config::settings::NamespaceKind;
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -15,7 +16,6 @@ use crate::lifecycle::container::MasterEnds;
 use crate::lifecycle::messages::{FromContainer, Handshake};
 use crate::lifecycle::{Start, Stop};
 use crate::namespaces;
-use crate::namespaces::subordinate::{self, Kind};
 use crate::plan::{Facts, Flow, Plan};
 use crate::privileges::setuid;
 
@@ -57,9 +57,8 @@ fn maps(plan: &Plan, settings: &Settings, child: &Child, ends: &MasterEnds) -> R
     }
     if plan.flow == Flow::SetuidHybrid {
         let Facts { uid, gid, .. } = plan.facts;
-        subordinate::check(Kind::User, &settings.uid_mappings, uid, uid)?;
-        subordinate::check(Kind::Group, &settings.gid_mappings, uid, gid)?;
         let _root = setuid::raise()?;
+        SubordinateIds::read(uid)?.permit(&settings.uid_mappings, &settings.gid_mappings, uid, gid)?;
         namespaces::user::write_maps(child, settings)?;
     } else {
         namespaces::user::write_maps(child, settings)?;

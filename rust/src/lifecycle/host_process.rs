@@ -89,13 +89,28 @@ pub fn answer(channel: &Own, result: Result<()>) -> Result<bool> {
     }
 }
 
+/// Says something on a host process's socket. A process that is gone is no error.
+pub fn tell(
+    channel: &Channel<ToHostProcess, FromHostProcess>,
+    message: &ToHostProcess,
+    container: Option<BorrowedFd<'_>>,
+) -> Result<()> {
+    match channel.send(message, container.as_slice()) {
+        Err(error) if error.kind() == ErrorKind::PeerDied => Ok(()),
+        sent => sent,
+    }
+}
+
 impl HostProcess {
     /// Says something. A process that is gone is no error: whoever needs its answer learns of it.
     pub fn tell(&self, message: &ToHostProcess, container: Option<BorrowedFd<'_>>) -> Result<()> {
-        match self.channel.send(message, container.as_slice()) {
-            Err(error) if error.kind() == ErrorKind::PeerDied => Ok(()),
-            sent => sent,
-        }
+        tell(&self.channel, message, container)
+    }
+
+    /// In a fork of its owner: lets go of the process, whose that one's it is to reap, and keeps the socket.
+    pub fn hold(mut self) -> Channel<ToHostProcess, FromHostProcess> {
+        self.release();
+        self.channel
     }
 
     /// The end of the socket on which it is told to run. Its owner stays who reaps it.

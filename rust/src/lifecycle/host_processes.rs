@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::lifecycle::child::Child;
-use crate::lifecycle::cleanup_host::{self, CleanUp, CleanupHost};
+use crate::lifecycle::cleanup_host::{self, CleanUp, CleanupHost, Held};
 use crate::lifecycle::host_process::{self, Asker, HostProcess, Side};
 use crate::lifecycle::journal::Journal;
 use crate::lifecycle::messages::ToHostProcess;
@@ -102,10 +102,10 @@ impl HostProcesses {
 
     /// In a fork of the owner: lets go of them. Until the clean-up processes' sockets, which this returns, are dropped, they
     /// do not take the owner for dead.
-    pub fn release(&mut self) -> Option<CleanupHost> {
+    pub fn release(&mut self) -> Option<Held> {
         self.disown();
         let HostProcesses { cleanup, .. } = std::mem::take(self);
-        cleanup
+        cleanup.map(CleanupHost::hold)
     }
 
     /// In a fork of the owner: they are that one's to reap.

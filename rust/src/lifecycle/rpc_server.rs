@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys::event;
 use crate::gob::{Limits, Raw};
 use crate::lifecycle::child::{self, Child, Forked, Silence, not_cloned};
-use crate::lifecycle::cleanup_host::CleanupHost;
+use crate::lifecycle::cleanup_host::Held;
 use crate::lifecycle::ending::{end, fail};
 use crate::lifecycle::messages::{Channel, FromContainer, FromServer, Received, ToContainer, channel};
 use crate::lifecycle::pending::{Pending, Work};
@@ -111,7 +111,7 @@ pub struct RpcServer {
     /// The container process's end of the core's own channel.
     pub control: Channel<FromContainer, ToContainer>,
     /// The clean-up processes, which do not take master for dead as long as this process holds them.
-    pub cleanup: Option<CleanupHost>,
+    pub cleanup: Option<Held>,
 }
 
 impl RpcServer {

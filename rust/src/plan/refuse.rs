@@ -11,7 +11,7 @@ pub fn forbidden(settings: &Settings, facts: &Facts) -> Result<()> {
     let joins_user = settings.join.contains_key(&NamespaceKind::User);
     let new_user = settings.create.contains(&NamespaceKind::User) && !joins_user;
     let has_map = !settings.uid_mappings.is_empty() || !settings.gid_mappings.is_empty();
-    let rules: [(bool, &str); 15] = [
+    let rules: [(bool, &str); 16] = [
         (settings.instance && settings.join_only, "an instance cannot only join: it is a container of its own"),
         (facts.setuid && !settings.hybrid && (new_user || joins_user), "setuid with user namespace is not allowed"),
         (settings.hybrid && !new_user, "the hybrid workflow needs a new user namespace"),
@@ -27,6 +27,14 @@ pub fn forbidden(settings: &Settings, facts: &Facts) -> Result<()> {
         (
             facts.setuid && !settings.hybrid && settings.allow_setgroups,
             "setgroups is not allowed in the setuid flow without a user namespace: it could give groups of others",
+        ),
+        (
+            facts.setuid
+                && settings.hybrid
+                && settings.allow_setgroups
+                && settings.gid_mappings.iter().all(|line| line.size == 1 && line.host_id == facts.gid),
+            // CVE-2018-7169
+            "setgroups with a map of nothing but the own group: who is denied something by a group could leave it",
         ),
         (settings.kept_fds.len() > 1024, "more than 1024 kept descriptors"),
         (

@@ -62,6 +62,11 @@ fn every_forbidden_combination_is_named() {
             "it could give groups of others",
         ),
         (Settings { instance: true, join_only: true, ..base() }, user(), "an instance cannot only join"),
+        (
+            Settings { hybrid: true, allow_setgroups: true, ..base() },
+            Facts { setuid: true, ..user() },
+            "setgroups with a map of nothing but the own group",
+        ),
         (Settings { hybrid: true, ..Settings::default() }, root(), "needs a new user namespace"),
         (Settings { uid_mappings: vec![], ..base() }, user(), "needs a user id map"),
         (Settings { gid_mappings: vec![], ..base() }, user(), "needs a group id map"),

@@ -8,8 +8,9 @@ use std::fmt;
 use serde::de::{Deserializer, Error as _, Visitor};
 use serde::{Deserialize, de::DeserializeOwned};
 
+use super::Policy;
 use super::mount::{ImageKind, MountKind};
-use super::{Policy, accounts};
+use crate::accounts;
 use crate::config::names::capability_mask;
 use crate::config::settings::NamespaceKind;
 use crate::error::{Error, Result};

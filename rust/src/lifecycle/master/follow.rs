@@ -54,6 +54,14 @@ impl Run<'_> {
         }
     }
 
+    /// An instance whose program has ended while PostStartProcess is called has been one all the same.
+    fn tell_late(&mut self, threads: &Threads) -> Result<()> {
+        if self.waiter.is_none() || !sys::event::wait_readable(&[threads.start.as_fd()], Some(self.limit))?[0] {
+            return Ok(());
+        }
+        threads.start.result().map_or(Ok(()), |progress| self.tell_waiter(progress))
+    }
+
     /// The starter that waits for an instance may have heard of it from the engine, or may have died.
     fn hear_waiter(&mut self) -> Result<()> {
         match self.waiter.take_if(|waiter| sys::event::is_readable(&*waiter)) {
@@ -102,6 +110,9 @@ impl Run<'_> {
             if ready[0] {
                 let monitored = threads.monitor.result().map_err(|error| error.during("container monitoring failed"));
                 let status = self.primary(monitored)?;
+                if starting {
+                    self.tell_late(threads)?;
+                }
                 return self.reported(status);
             }
             if ready[1] {

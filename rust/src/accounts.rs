@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Accounts in the machine's own files. The C library's look-up would load modules of a directory service into the
-//! setuid starter, and a static program cannot do so reliably.
+//! Accounts in the machine's own files, and the ids that root has given them for user namespaces. The C library's look-up would load
+//! modules of a directory service into the setuid starter, and a static program cannot do so reliably.
 
 use std::path::Path;
 
-use super::file;
-use crate::error::Result;
+use crate::config::settings::IdMapping;
+use crate::error::{Error, ErrorKind, Result};
+use crate::trusted::file;
 
 /// Users, one a line: name, password, id and more, between colons (passwd(5)).
 pub const USERS: &str = "/etc/passwd";
@@ -28,7 +29,7 @@ pub struct IdRange {
 
 impl IdRange {
     /// Whether all of these ids are in it.
-    pub(super) fn contains(self, first: u32, count: u32) -> bool {
+    fn contains(self, first: u32, count: u32) -> bool {
         let end = |first: u32, count: u32| u64::from(first) + u64::from(count);
         first >= self.first && end(first, count) <= end(self.first, self.count)
     }
@@ -51,6 +52,23 @@ impl SubordinateIds {
         let users = content(USERS)?;
         let of = |path| content(path).map(|file| ranges(&file, &users, uid));
         Ok(SubordinateIds { uids: of(SUBORDINATE_USERS)?, gids: of(SUBORDINATE_GROUPS)? })
+    }
+
+    /// Whether a user and group may have these maps: what newuidmap(1) and newgidmap(1) ask where root's id writes them.
+    pub fn permit(&self, uid_map: &[IdMapping], gid_map: &[IdMapping], uid: u32, gid: u32) -> Result<()> {
+        mapped("user", uid_map, uid, &self.uids, SUBORDINATE_USERS)?;
+        mapped("group", gid_map, gid, &self.gids, SUBORDINATE_GROUPS)
+    }
+}
+
+fn mapped(what: &str, map: &[IdMapping], own: u32, given: &[IdRange], file: &str) -> Result<()> {
+    let within = |line: &IdMapping| given.iter().any(|range| range.contains(line.host_id, line.size));
+    match map.iter().find(|line| !(line.size == 1 && line.host_id == own) && !within(line)) {
+        None => Ok(()),
+        Some(IdMapping { host_id, size, .. }) => {
+            let text = format!("map {size} {what} ids from {host_id} on: they are not the user's");
+            Err(Error::new(ErrorKind::Refused, text).with_help(format!("root can list them for the user in {file}")))
+        }
     }
 }
 
@@ -113,6 +131,29 @@ mod tests {
         assert_eq!(ranges(b"bob:1:2\nann:3:4", PASSWD, 1001), [range(1, 2), range(3, 4)]);
         assert_eq!(ranges(b"7777:1:2\nann:3:4", PASSWD, 7777), [range(1, 2)]);
         assert_eq!(ranges(subuid, PASSWD, 4242), []);
+    }
+
+    #[test]
+    fn only_what_is_the_users_is_mapped() {
+        let range = |first| vec![IdRange { first, count: 65_536 }];
+        let given = SubordinateIds { uids: range(100_000), gids: range(200_000) };
+        let line = |host_id, size| IdMapping { container_id: 0, host_id, size };
+        let permit = |uid_map: IdMapping, gid_map: IdMapping| {
+            given
+                .permit(&[line(1000, 1), uid_map], &[line(1001, 1), gid_map], 1000, 1001)
+                .map_err(|error| error.to_string())
+        };
+        permit(line(100_000, 65_536), line(200_000, 1)).expect("their own");
+        for (uid_map, gid_map, words) in [
+            (line(0, 1), line(200_000, 1), "map 1 user ids from 0 on: they are not the user's"),
+            (line(1000, 2), line(200_000, 1), "map 2 user ids from 1000 on"),
+            (line(165_535, 2), line(200_000, 1), "map 2 user ids from 165535 on"),
+            (line(200_000, 1), line(200_000, 1), "map 1 user ids from 200000 on"),
+            (line(100_000, 1), line(100_000, 1), "map 1 group ids from 100000 on"),
+        ] {
+            let refused = permit(uid_map, gid_map).expect_err(words);
+            assert!(refused.contains(words), "{refused}");
+        }
     }
 
     #[test]
