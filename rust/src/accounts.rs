@@ -63,7 +63,8 @@ impl SubordinateIds {
 
 fn mapped(what: &str, map: &[IdMapping], own: u32, given: &[IdRange], file: &str) -> Result<()> {
     let within = |line: &IdMapping| given.iter().any(|range| range.contains(line.host_id, line.size));
-    match map.iter().find(|line| !(line.size == 1 && line.host_id == own) && !within(line)) {
+    let allowed = |line: &IdMapping| (line.size == 1 && line.host_id == own) || within(line);
+    match map.iter().find(|line| !allowed(line)) {
         None => Ok(()),
         Some(IdMapping { host_id, size, .. }) => {
             let text = format!("map {size} {what} ids from {host_id} on: they are not the user's");
