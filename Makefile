@@ -24,7 +24,7 @@ GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C
 .DEFAULT_GOAL := help
 .PHONY: probe help setup build lib header completions install vendor uninstall run test test-rust test-go test-go-race test-go-next test-c test-c-library test-install \
 	check-symbols check-linkers sanitize test-rpc-race test-scenarios test-differential \
-	test-gob-differential test-killed test-privileges fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
+	test-gob-differential test-killed test-privileges test-signals fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -133,6 +133,9 @@ test-killed: probe ## every process killed at every point: nothing may be left
 
 test-privileges: probe ## every process in every callback of every flow against its row of the contract, Rust, C and Go
 	PINION_PRIVILEGES=all $(TESTS) --test privileges -- --nocapture
+
+test-signals: ## docs/signals.md on a pseudo-terminal, every exit code, every death by a signal, the end after a SIGTERM
+	PINION_SIGNALS=all $(TESTS) --test signals -- --nocapture
 
 fuzz: setup ## each fuzz target, or TARGET, for T (60s, 20m …), with stable Rust; fails on a finding
 	@rust/fuzz/fuzz.sh run $(or $(T),60s) $(TARGET)

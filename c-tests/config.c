@@ -174,8 +174,8 @@ static void maps(map_setter *set, const char *key)
 
 static void times(void)
 {
-	good(pinion_config_set_timeouts(config, 1, UINT32_MAX), "{\"handshake_ms\":1,\"container_ms\":4294967295}", "1 ms");
-	good(pinion_config_set_timeouts(config, 3600000, 0), "{\"handshake_ms\":3600000,\"container_ms\":0}", "an hour");
+	good(pinion_config_set_timeouts(config, 1, UINT32_MAX), "{\"handshake_ms\":1,\"container_ms\":4294967295,", "1 ms");
+	good(pinion_config_set_timeouts(config, 3600000, 0), "{\"handshake_ms\":3600000,\"container_ms\":0,", "an hour");
 	bad(pinion_config_set_timeouts(config, 0, 0), "0 ms", "0 ms");
 	bad(pinion_config_set_timeouts(config, 3600001, 0), "3600001", "an hour and 1 ms");
 	bad(pinion_config_set_timeouts(config, UINT32_MAX, 0), "4294967295", "seven weeks");

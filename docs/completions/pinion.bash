@@ -367,7 +367,7 @@ _pinion() {
             return 0
             ;;
         pinion__subcmd__plan)
-            opts="-e -h --root --bundle --cwd --env --hostname --preserve-fds --setuid --init --json --help"
+            opts="-e -h --root --bundle --cwd --env --hostname --preserve-fds --setuid --init --stop-timeout --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -398,6 +398,10 @@ _pinion() {
                     return 0
                     ;;
                 --preserve-fds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -535,7 +539,7 @@ _pinion() {
             return 0
             ;;
         pinion__subcmd__run)
-            opts="-e -h --root --bundle --cwd --env --hostname --preserve-fds --setuid --init --record --rpc-trace --timing --help"
+            opts="-e -h --root --bundle --cwd --env --hostname --preserve-fds --setuid --init --stop-timeout --record --rpc-trace --timing --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -566,6 +570,10 @@ _pinion() {
                     return 0
                     ;;
                 --preserve-fds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -585,7 +593,7 @@ _pinion() {
             return 0
             ;;
         pinion__subcmd__start)
-            opts="-e -h --root --bundle --cwd --env --hostname --preserve-fds --setuid --init --json --help"
+            opts="-e -h --root --bundle --cwd --env --hostname --preserve-fds --setuid --init --stop-timeout --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -616,6 +624,10 @@ _pinion() {
                     return 0
                     ;;
                 --preserve-fds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

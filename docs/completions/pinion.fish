@@ -43,6 +43,7 @@ complete -c pinion -n "__fish_pinion_using_subcommand run" -l cwd -d 'Starts in 
 complete -c pinion -n "__fish_pinion_using_subcommand run" -s e -l env -d 'Adds to the program\'s environment' -r
 complete -c pinion -n "__fish_pinion_using_subcommand run" -l hostname -d 'Names the container\'s host' -r
 complete -c pinion -n "__fish_pinion_using_subcommand run" -l preserve-fds -d 'Hands N descriptors down to the program, from 3 on' -r
+complete -c pinion -n "__fish_pinion_using_subcommand run" -l stop-timeout -d 'Kills a program that lives so long after a SIGTERM [default: 10]' -r
 complete -c pinion -n "__fish_pinion_using_subcommand run" -l record -d 'Writes the record of this life, JSON lines, to a file or an open descriptor' -r
 complete -c pinion -n "__fish_pinion_using_subcommand run" -l rpc-trace -d 'Prints each RPC call of this run to a file, or to stderr' -r
 complete -c pinion -n "__fish_pinion_using_subcommand run" -l setuid -d 'Starts by the setuid-root starter, if one is installed: an ordinary user\'s container needs no user namespace'
@@ -55,6 +56,7 @@ complete -c pinion -n "__fish_pinion_using_subcommand start" -l cwd -d 'Starts i
 complete -c pinion -n "__fish_pinion_using_subcommand start" -s e -l env -d 'Adds to the program\'s environment' -r
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l hostname -d 'Names the container\'s host' -r
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l preserve-fds -d 'Hands N descriptors down to the program, from 3 on' -r
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l stop-timeout -d 'Kills a program that lives so long after a SIGTERM [default: 10]' -r
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l setuid -d 'Starts by the setuid-root starter, if one is installed: an ordinary user\'s container needs no user namespace'
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l init -d 'Runs the program as the child of a small first process; always without a bundle'
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l json -d 'Prints the instance\'s record, for programs'
@@ -77,6 +79,7 @@ complete -c pinion -n "__fish_pinion_using_subcommand plan" -l cwd -d 'Starts in
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -s e -l env -d 'Adds to the program\'s environment' -r
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l hostname -d 'Names the container\'s host' -r
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l preserve-fds -d 'Hands N descriptors down to the program, from 3 on' -r
+complete -c pinion -n "__fish_pinion_using_subcommand plan" -l stop-timeout -d 'Kills a program that lives so long after a SIGTERM [default: 10]' -r
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l setuid -d 'Starts by the setuid-root starter, if one is installed: an ordinary user\'s container needs no user namespace'
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l init -d 'Runs the program as the child of a small first process; always without a bundle'
 complete -c pinion -n "__fish_pinion_using_subcommand plan" -l json -d 'For programs'

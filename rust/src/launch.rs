@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -161,6 +161,13 @@ impl<'a> Launch<'a> {
     /// Starts the starter and waits for its end. Errors: as [`exec`](Self::exec); a status that is not success is none.
     pub fn run(self) -> Result<WaitStatus> {
         let path = self.starter()?.to_owned();
+        let status = self.spawn()?.wait().tried(|| format!("wait for starter {path:?}"))?;
+        Ok(WaitStatus::from_raw(status.into_raw()))
+    }
+
+    /// Starts the starter. Errors: as [`exec`](Self::exec).
+    pub(crate) fn spawn(self) -> Result<Child> {
+        let path = self.starter()?.to_owned();
         let name = self.name.clone();
         let Given { environment, streams, passed } = self.given()?;
         let mut command = Command::new(&path);
@@ -169,9 +176,7 @@ impl<'a> Launch<'a> {
         let [stdin, stdout, stderr] = streams.map(|stream| stream.map_or_else(Stdio::inherit, Stdio::from));
         command.stdin(stdin).stdout(stdout).stderr(stderr);
         inherited::inherit(&mut command, passed);
-        let mut child = command.spawn().map_err(|error| failed(&path, &error))?;
-        let status = child.wait().tried(|| format!("wait for starter {path:?}"))?;
-        Ok(WaitStatus::from_raw(status.into_raw()))
+        command.spawn().map_err(|error| failed(&path, &error))
     }
 
     fn given(self) -> Result<Given> {

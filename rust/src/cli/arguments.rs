@@ -68,6 +68,8 @@ pub struct Container {
     pub init: bool,
     /// `--setuid`
     pub setuid: bool,
+    /// `--stop-timeout`
+    pub stop_timeout: Option<u32>,
     /// Program and arguments.
     pub args: Vec<String>,
 }
@@ -295,6 +297,7 @@ fn container(matches: &mut ArgMatches) -> Container {
         preserve_fds: matches.remove_one("preserve-fds").unwrap_or_default(),
         init: matches.get_flag("init"),
         setuid: matches.get_flag("setuid"),
+        stop_timeout: matches.remove_one("stop-timeout"),
         args: matches.remove_many("program").map(Iterator::collect).unwrap_or_default(),
     }
 }

@@ -61,6 +61,7 @@ fn config(container: &Container) -> Result<OciConfig> {
         preserve_fds: container.preserve_fds,
         // A bundle says what its first process is; without one the program is any of the host's, not made to be one.
         init: container.init || container.bundle.is_none(),
+        stop_timeout: container.stop_timeout,
         ..Default::default()
     })
 }

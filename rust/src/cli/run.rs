@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use rustix::fs::OFlags;
@@ -16,6 +16,9 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::ffi::sys::{descriptor, inherited};
 use crate::launch::{Host, Launch};
+use crate::lifecycle::child::Child;
+use crate::lifecycle::master::Forwarder;
+use crate::lifecycle::roles::Role;
 use crate::log;
 
 /// The environment variable that names another starter than the one beside this program.
@@ -38,6 +41,8 @@ pub fn run(asked: Run) -> Result<i32> {
         };
         match launch.exec()? {}
     }
+    // Before there is another thread, which would get what is not blocked.
+    sys::signal::block_all()?;
     let record = match record {
         Some(record) => record,
         None => rustix::fs::memfd_create("pinion-record", rustix::fs::MemfdFlags::CLOEXEC)
@@ -45,10 +50,10 @@ pub fn run(asked: Run) -> Result<i32> {
     };
     let kept = record.try_clone().tried(|| "keep the record's descriptor")?;
     let status = match asked.rpc_trace {
-        None => launch.record(record).run()?,
+        None => watch(launch.record(record))?,
         Some(to) => {
             let (trace, sink) = RpcTrace::start(&to, record)?;
-            let status = launch.record(sink).run();
+            let status = watch(launch.record(sink));
             trace.finish()?;
             status?
         }
@@ -57,6 +62,21 @@ pub fn run(asked: Run) -> Result<i32> {
         timing::print(File::from(kept))?;
     }
     end_as(status)
+}
+
+/// Waits for the starter, and passes on to it what comes to this process, as the starter does to the container.
+fn watch(launch: Launch<'_>) -> Result<WaitStatus> {
+    let queue = sys::signal::queue()?;
+    let mut starter = Child::adopt(&launch.spawn()?, Role::Starter)?;
+    let mut forwarder = Forwarder::new(None);
+    forwarder.started(&starter)?;
+    loop {
+        let ready = sys::event::wait_readable(&[starter.as_fd(), queue.as_fd()], None)?;
+        if ready[0] {
+            return starter.wait();
+        }
+        forwarder.forward(&queue, &starter)?;
+    }
 }
 
 /// A descriptor by its number, or a new file.

@@ -86,11 +86,13 @@ pub struct Timeouts {
     pub handshake_ms: u32,
     /// The container, from its execution to its end. Milliseconds; 0 for none.
     pub container_ms: u32,
+    /// The container, from the SIGTERM that asks it to end to the one that kills it. Milliseconds; 0 kills it at once.
+    pub stop_ms: u32,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Timeouts { handshake_ms: 60_000, container_ms: 0 }
+        Timeouts { handshake_ms: 60_000, container_ms: 0, stop_ms: 10_000 }
     }
 }
 

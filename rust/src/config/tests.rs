@@ -208,7 +208,7 @@ fn target_ids_have_limits() {
 fn time_limits_have_limits() {
     let mut config = config();
     for (handshake_ms, legal) in [(0, false), (1, true), (3_600_000, true), (3_600_001, false)] {
-        let timeouts = Timeouts { handshake_ms, container_ms: u32::MAX };
+        let timeouts = Timeouts { handshake_ms, container_ms: u32::MAX, stop_ms: u32::MAX };
         assert_eq!(config.set_timeouts(timeouts).is_ok(), legal);
     }
     assert_eq!(config.settings.timeouts.handshake_ms, 3_600_000);

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, waitid};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, waitid};
 
 use crate::engine::WaitStatus;
 use crate::error::{Error, Result, Tried};
@@ -170,6 +170,14 @@ impl std::ops::Deref for Child {
 }
 
 impl Child {
+    /// One that was made in another way, and has not been waited for.
+    pub fn adopt(child: &std::process::Child, role: Role) -> Result<Self> {
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| Error::invalid(format!("watch {role}: {} is no pid", child.id())))?;
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).tried(|| format!("watch {role}"))?;
+        Ok(Child { watched: Watched { pid, pidfd, role }, released: false })
+    }
+
     /// Waits for its end and reaps it.
     pub fn wait(&mut self) -> Result<WaitStatus> {
         let status = loop {

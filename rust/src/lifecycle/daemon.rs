@@ -38,25 +38,27 @@ pub fn fork_master(start: &mut Start, hosts: &mut HostProcesses) -> Result<(), S
             drop(theirs);
             // They follow master, not this process: it must not hold their sockets open.
             drop(hosts.release());
-            Err(await_start(master, &ours)?)
+            Err(await_start(master, ours)?)
         }
     }
 }
 
-/// Until master says that the container runs, or ends.
-fn await_start(mut master: Child, line: &Channel<ToMaster, FromMaster>) -> Result<Stop> {
+/// Until master says that the container runs, or ends. Being asked to end ends the start: master, whose engine may pass no signals on
+/// in an instance, learns of it by the end of the line.
+fn await_start(mut master: Child, line: Channel<ToMaster, FromMaster>) -> Result<Stop> {
     privileges::drop_for_good()?;
     let queue = sys::signal::queue()?;
     trace::step(Step::Daemon);
     loop {
         let ready = sys::event::wait_readable(&[line.as_fd(), queue.as_fd(), master.as_fd()], None)?;
+        let mut asked = None;
         let mut runs = ready[0] && matches!(line.receive()?, Received::Message(FromMaster::Runs, _));
         while let Some(signal) = sys::signal::read(&queue)? {
             // Engines of the family say it so themselves.
             if signal.number == libc::SIGUSR1 && signal.sender == master.pid().as_raw_pid() {
                 runs = true;
             } else if sys::signal::TERMINATING.contains(&signal.number) {
-                sys::process::send_signal(&*master, signal.number)?;
+                asked = Some(signal.number);
             }
         }
         if runs {
@@ -64,6 +66,11 @@ fn await_start(mut master: Child, line: &Channel<ToMaster, FromMaster>) -> Resul
             let _ = line.send(&ToMaster::Heard, &[]);
             master.release();
             return Ok(Stop::Ended(WaitStatus::exit(0)));
+        }
+        if let Some(signal) = asked {
+            drop(line);
+            master.wait()?;
+            return Ok(Stop::Ended(WaitStatus::killed(signal)));
         }
         if ready[2] {
             return master.wait().map(Stop::Ended);

@@ -10,7 +10,7 @@ use crate::ffi::sys;
 use crate::lifecycle::Stop;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::container::MasterEnds;
-use crate::lifecycle::master::forward_signals;
+use crate::lifecycle::master::Forwarder;
 use crate::lifecycle::messages::FromContainer;
 use crate::lifecycle::roles::{Role, Step};
 use crate::{log, privileges, trace};
@@ -21,6 +21,9 @@ pub fn watch(mut child: Child, ends: &MasterEnds) -> Result<WaitStatus, Stop> {
     trace::step(Step::Master);
     privileges::drop_for_good()?;
     let queue = sys::signal::queue()?;
+    let mut forwarder = Forwarder::new(None);
+    // Nothing says when it runs.
+    forwarder.started(&child)?;
     loop {
         let ready = sys::event::wait_readable(&[child.as_fd(), queue.as_fd()], None)?;
         if ready[0] {
@@ -34,6 +37,6 @@ pub fn watch(mut child: Child, ends: &MasterEnds) -> Result<WaitStatus, Stop> {
                 Some(FromContainer::Starting) | None => status,
             });
         }
-        forward_signals(&queue, &child)?;
+        forwarder.forward(&queue, &child)?;
     }
 }

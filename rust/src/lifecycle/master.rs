@@ -39,7 +39,7 @@ mod starting;
 mod words;
 
 use activity::Activity;
-pub use forward::{forward_signals, signals_from};
+pub use forward::{Forwarder, signals_from};
 use starting::{Progress, Starting};
 use words::Words;
 

@@ -24,12 +24,13 @@ impl std::fmt::Display for Plan {
         writeln!(f, "descriptors kept {:?}", self.descriptors.kept)?;
         writeln!(
             f,
-            "limits      handshake {} ms, container {}",
+            "limits      handshake {} ms, container {}, stop {} ms",
             self.timeouts.handshake_ms,
             match self.timeouts.container_ms {
                 0 => "none".into(),
                 limit => format!("{limit} ms"),
-            }
+            },
+            self.timeouts.stop_ms
         )?;
         writeln!(f, "\nlauncher")?;
         self.branch(f, Role::Starter, "", true)?;

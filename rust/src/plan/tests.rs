@@ -110,9 +110,9 @@ fn the_last_good_and_the_first_bad_value() {
     plan(&Settings { kept_fds: (0..1024).collect(), ..rootless() }, &user());
     plan(&Settings { target_gids: vec![0; 32], ..rootless() }, &user());
     for handshake_ms in [1, 3_600_000] {
-        plan(&Settings { timeouts: Timeouts { handshake_ms, container_ms: 0 }, ..rootless() }, &user());
+        plan(&Settings { timeouts: Timeouts { handshake_ms, ..Timeouts::default() }, ..rootless() }, &user());
     }
-    let above = Timeouts { handshake_ms: 3_600_001, container_ms: 0 };
+    let above = Timeouts { handshake_ms: 3_600_001, ..Timeouts::default() };
     assert!(refusal(&Settings { timeouts: above, ..rootless() }, &user()).contains("handshake limit"));
 }
 

@@ -71,6 +71,8 @@ fn options_describe_a_container() {
         "h",
         "--preserve-fds",
         "2",
+        "--stop-timeout",
+        "3",
         "--record",
         "5",
         "--rpc-trace=-",
@@ -88,6 +90,7 @@ fn options_describe_a_container() {
         hostname: Some("h".into()),
         preserve_fds: 2,
         setuid: true,
+        stop_timeout: Some(3),
         args: vec!["sh".into(), "-c".into(), "exit 3".into()],
         ..Default::default()
     };

@@ -49,6 +49,9 @@ pub struct OciConfig {
     /// The running instance in which the program is to run, beside that one's own. No container is made then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+    /// How many seconds the program has to end after a SIGTERM before it is killed; 10 without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<u32>,
     /// What stage 1 made of all that. What a caller writes here is replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepared: Option<Prepared>,

@@ -8,21 +8,30 @@
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
-use nix::errno::Errno;
-use nix::sys::wait::{WaitPidFlag, WaitStatus as Waited, waitpid};
-use rustix::process::Signal;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus as Waited, wait};
 use serde::{Deserialize, Serialize};
 
 use super::process::Process;
 use crate::engine::{MasterConnection, WaitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::process::{Cloned, clone, exit, send_signal};
+use crate::ffi::sys::signal::Queued;
 use crate::ffi::sys::{event, signal};
 
 /// About this process itself.
-const OWN: [i32; 4] = [libc::SIGCHLD, libc::SIGTTIN, libc::SIGTTOU, libc::SIGPIPE];
+const OWN: [i32; 2] = [libc::SIGCHLD, libc::SIGPIPE];
 /// A terminal sends these to the program as well.
-const FROM_TERMINAL: [i32; 5] = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGWINCH, libc::SIGTSTP];
+const FROM_TERMINAL: [i32; 8] = [
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGHUP,
+    libc::SIGWINCH,
+    libc::SIGCONT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+];
 
 /// Runs the program as a child and stays until it has ended.
 pub fn run(process: &Process, master: &mut MasterConnection) -> Result<WaitStatus> {
@@ -31,20 +40,20 @@ pub fn run(process: &Process, master: &mut MasterConnection) -> Result<WaitStatu
     let queue = signal::queue()?;
     let (failure, child_failure) = std::io::pipe().tried(|| "make a pipe")?;
     let own = nix::unistd::getpid();
-    let (pid, program) = match clone(0).tried(|| "make the program's process")? {
+    let (pid, pidfd) = match clone(0).tried(|| "make the program's process")? {
         Cloned::Child => {
             // The first process of a PID namespace takes everybody along; another one only with this.
             let _ = rustix::process::set_parent_process_death_signal((own.as_raw() != 1).then_some(Signal::KILL));
             become_program(process, child_failure)
         }
-        Cloned::Parent(pid, program) => (nix::unistd::Pid::from_raw(pid.as_raw_pid()), program),
+        Cloned::Parent(pid, pidfd) => (pid, pidfd),
     };
     drop(child_failure);
     if let Some(error) = read_failure(failure)? {
         return Err(error);
     }
     master.close();
-    wait(pid, &program, &queue)
+    Program { pid, pidfd, continued: false, ended: None }.wait(&queue)
 }
 
 fn become_program(process: &Process, mut failure: std::io::PipeWriter) -> ! {
@@ -69,32 +78,69 @@ fn read_failure(mut failure: std::io::PipeReader) -> Result<Option<Error>> {
     Ok(Some(failure.into()))
 }
 
-/// Reaps whatever ends, passes signals on, until the program has ended.
-fn wait(pid: nix::unistd::Pid, program: &OwnedFd, queue: &OwnedFd) -> Result<WaitStatus> {
-    loop {
-        while let Some(status) = reap()? {
-            match status {
-                Waited::Exited(ended, code) if ended == pid => return Ok(WaitStatus::exit(code)),
-                Waited::Signaled(ended, signal, _) if ended == pid => return Ok(WaitStatus::killed(signal as i32)),
-                _ => {}
+/// The program, as its parent sees it.
+struct Program {
+    pid: Pid,
+    pidfd: OwnedFd,
+    /// Whether it was continued after its last stop, and not by this process.
+    continued: bool,
+    ended: Option<WaitStatus>,
+}
+
+impl Program {
+    /// Reaps whatever ends, passes signals on, until the program has ended.
+    fn wait(&mut self, queue: &OwnedFd) -> Result<WaitStatus> {
+        loop {
+            let signal = signal::read(queue)?;
+            self.look()?;
+            if let Some(status) = self.ended {
+                return Ok(status);
             }
-        }
-        event::wait_readable(&[queue.as_fd()], None)?;
-        while let Some(signal) = signal::read(queue)? {
-            let number = signal.number;
-            let has_it_already = signal.from_kernel && FROM_TERMINAL.contains(&number);
-            if !(OWN.contains(&number) || has_it_already) {
-                send_signal(program, number)?;
+            match signal {
+                Some(signal) => self.pass_on(signal)?,
+                None => drop(event::wait_readable(&[queue.as_fd()], None)?),
             }
         }
     }
+
+    fn pass_on(&mut self, signal: Queued) -> Result<()> {
+        let number = signal.number;
+        // A shell continues its whole job: the program, this process and the one that passes signals to it.
+        let has_it = signal.from_kernel && FROM_TERMINAL.contains(&number) || number == libc::SIGCONT && self.continued;
+        if has_it || OWN.contains(&number) {
+            return Ok(());
+        }
+        send_signal(&self.pidfd, number)?;
+        if number == libc::SIGCONT {
+            self.look()?;
+            self.continued = false;
+        }
+        Ok(())
+    }
+
+    /// Reaps whatever has ended, and notes what became of the program.
+    fn look(&mut self) -> Result<()> {
+        while let Some((pid, status)) = reap()? {
+            if pid != self.pid {
+                continue;
+            }
+            match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => self.ended = Some(WaitStatus::exit(code)),
+                (None, Some(signal)) => self.ended = Some(WaitStatus::killed(signal)),
+                (None, None) => self.continued = status.continued(),
+            }
+        }
+        Ok(())
+    }
 }
 
-fn reap() -> Result<Option<Waited>> {
-    match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-        Ok(Waited::StillAlive) | Err(Errno::ECHILD) => Ok(None),
-        Err(Errno::EINTR) => reap(),
-        result => result.map(Some).tried(|| "wait for the program"),
+fn reap() -> Result<Option<(Pid, Waited)>> {
+    loop {
+        match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED | WaitOptions::CONTINUED) {
+            Err(Errno::INTR) => {}
+            Err(Errno::CHILD) => return Ok(None),
+            result => return result.tried(|| "wait for the program"),
+        }
     }
 }
 

@@ -380,7 +380,7 @@ pub unsafe extern "C" fn pinion_config_set_timeouts(
     handshake_ms: u32,
     container_ms: u32,
 ) -> *mut pinion_error {
-    set(config, |config| config.set_timeouts(Timeouts { handshake_ms, container_ms }))
+    set(config, |config| config.set_timeouts(Timeouts { handshake_ms, container_ms, ..config.settings().timeouts }))
 }
 
 /// Ends the use of this configuration. Errors: PINION_REFUSED if it was released before.

@@ -118,6 +118,16 @@ pub fn take_pending(signal: Signal) -> Result<()> {
     }
 }
 
+/// Stops the calling process by a signal that stops a job, which must be blocked and have its default action. Returns once the
+/// process goes on: at once in a process group that no shell watches over, where the kernel stops nobody (setpgid(2)).
+pub fn stop_by(signal: Signal) -> Result<()> {
+    let mut set = SigSet::empty();
+    set.add(signal);
+    nix::sys::signal::kill(nix::unistd::Pid::this(), signal).tried(|| format!("send {signal} to this process"))?;
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set), None).tried(|| format!("let {signal} in"))?;
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None).tried(|| format!("block {signal}"))
+}
+
 /// Lets a signal be ignored, or gives it its default disposition back.
 pub fn ignore(signal: i32, ignored: bool) {
     // SAFETY: neither is a function of ours.
@@ -136,24 +146,27 @@ pub fn disarm_timers() {
 
 /// Gives every signal its default disposition, also the two that the C library keeps for itself and lets nobody set.
 pub fn reset_dispositions() {
-    // The kernel's own structure: handler, flags, restorer and mask; all zero is SIG_DFL.
-    let default = [0u64; 4];
     for signal in 1..=64 {
         if signal != libc::SIGKILL && signal != libc::SIGSTOP {
-            // SAFETY: the structure is valid and as large as the kernel's; SIG_DFL is no function of ours, so no handler
-            // can run in an unexpected state. The call cannot fail for these numbers.
-            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u8>(), 8) };
+            reset_disposition(signal);
         }
     }
+}
+
+fn reset_disposition(signal: i32) {
+    // The kernel's own structure: handler, flags, restorer and mask; all zero is SIG_DFL.
+    let default = [0u64; 4];
+    // SAFETY: the structure is valid and as large as the kernel's; SIG_DFL is no function of ours, so no handler can run in an
+    // unexpected state.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u8>(), 8) };
 }
 
 /// Raises a signal on the calling process with its default action and an open mask. Returns if the process
 /// survived it.
 pub fn raise_default(signal: i32) -> Result<()> {
-    // SAFETY: SIG_DFL is no function of ours.
-    unsafe { libc::signal(signal, libc::SIG_DFL) };
-    // SAFETY: raise(3) takes no pointers.
-    if unsafe { libc::raise(signal) } != 0 {
+    reset_disposition(signal);
+    // SAFETY: no pointers. The C library's raise(3) refuses the two signals that it keeps for itself.
+    if unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), signal) } != 0 {
         return Err(Error::system(format!("raise signal {signal}"), Errno::last_raw()));
     }
     unblock_all()

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::forward::forward_signals;
+use super::forward::Forwarder;
 use super::starting::{Progress, Starting};
 use super::{Run, Threads};
 use crate::engine::WaitStatus;
@@ -16,6 +16,7 @@ impl Run<'_> {
     /// One thread: the start's progress, the container's end and the signals.
     pub(super) fn follow(&mut self, mut starting: Starting) -> Result<WaitStatus> {
         let mut deadline = None;
+        let mut forwarder = Forwarder::new(Some(Duration::from_millis(self.plan.timeouts.stop_ms.into())));
         loop {
             let mut fds: Vec<BorrowedFd<'_>> = vec![self.child.as_fd(), self.queue.as_fd()];
             fds.push(self.context.as_fd());
@@ -23,19 +24,26 @@ impl Run<'_> {
                 fds.push(starting.stream.as_fd());
             }
             fds.extend(self.waiter.as_ref().map(AsFd::as_fd));
-            let ready = sys::event::wait_readable(&fds, remaining(deadline))?;
-            if !ready.contains(&true) {
+            let next = deadline.into_iter().chain(forwarder.deadline()).min();
+            let ready = sys::event::wait_readable(&fds, remaining(next))?;
+            if !ready.contains(&true) && remaining(deadline) == Some(Duration::ZERO) {
                 return Err(self.too_long());
+            }
+            if remaining(forwarder.deadline()) == Some(Duration::ZERO) {
+                forwarder.kill(&self.child)?;
             }
             if ready[2] {
                 return Err(self.failure());
             }
             self.hear_waiter()?;
             if ready[1] {
-                forward_signals(&self.queue, &self.child)?;
+                forwarder.forward(&self.queue, &self.child)?;
             }
             if !starting.progress.is_over() && ready[3] {
                 starting.advance()?;
+                if starting.progress.is_over() {
+                    forwarder.started(&self.child)?;
+                }
                 deadline = self.container_deadline(starting.progress);
                 self.tell_waiter(starting.progress)?;
             }
