@@ -143,7 +143,8 @@ pub enum Capabilities {
     RootsButFiles,
     /// Effective are CAP_SETUID and CAP_SETGID, by which an engine gets root back; permitted those of a setuid-root program.
     Regain,
-    /// Effective is CAP_SYS_ADMIN, permitted are those of a setuid-root program; the bounding set is that of [`SERVER_BOUNDING`].
+    /// Effective is CAP_SYS_ADMIN, permitted are those of a setuid-root program, or all of the container's user namespace; the bounding
+    /// set is that of [`SERVER_BOUNDING`].
     Server,
 }
 
@@ -197,6 +198,7 @@ pub fn privileges(flow: Flow, role: Role, by_root: bool, no_new_privs: bool) -> 
         Role::Master if flow.is_setuid() => (Ids::RealUser, Capabilities::Regain),
         Role::Container if flow == Flow::Setuid => (Ids::RootForUser, Capabilities::RootsButFiles),
         Role::RpcServer if flow == Flow::Setuid => (Ids::RealUser, Capabilities::Server),
+        Role::RpcServer if flow == Flow::SetuidHybrid => (Ids::MappedUserOrRoot, Capabilities::Server),
         Role::Container | Role::RpcServer if flow.is_hybrid() => (Ids::MappedUserOrRoot, Capabilities::FullInNamespace),
         Role::Master | Role::Container | Role::RpcServer => match flow {
             Flow::Root => (Ids::RealUser, Capabilities::Callers),

@@ -20,7 +20,7 @@ use crate::lifecycle::ending::{end, fail};
 use crate::lifecycle::messages::{Channel, FromContainer, FromServer, Received, ToContainer, channel};
 use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
-use crate::plan::{Flow, Plan};
+use crate::plan::Plan;
 use crate::privileges::setuid;
 use crate::rpc::builtin::{self, Product};
 use crate::rpc::server::{Call, Observer};
@@ -118,7 +118,7 @@ impl RpcServer {
     /// Step 15, in the new process.
     pub fn enter(mut self, plan: &Plan) -> Pending {
         let lowered = match plan.flow {
-            Flow::Setuid => setuid::become_server(plan.nvidia_capabilities, plan.facts.known_capabilities),
+            flow if flow.is_setuid() => setuid::become_server(plan.nvidia_capabilities, plan.facts.known_capabilities),
             _ => Ok(()),
         };
         // Should the container process have died before this was armed, then because master did, and the connection ends.

@@ -131,6 +131,10 @@ impl Run<'_> {
 
     /// The signal by which the container process has ended, which the engine's monitor reaps.
     fn signalled(&self, threads: &Threads) -> Result<Option<WaitStatus>> {
+        // Its children, the RPC server among them, are killed before its end can be waited for.
+        if self.child.has_executed_or_exits().is_some_and(|(_, exits)| exits) {
+            sys::event::wait_readable(&[self.child.as_fd()], Some(self.limit))?;
+        }
         let ended_by_itself = match self.child.ended()? {
             Ended::No => true,
             Ended::As(status) => status.signal().is_none(),
