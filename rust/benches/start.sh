@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 # A start from exec to exit, in new PID, mount, IPC and UTS namespaces over the same busybox root: pinion beside crun, runc, bwrap and
-# the floor, each peer paired with pinion in turn. Prints medians in milliseconds and the ratio of the two.
+# the floor, each peer paired with pinion in turn; then the other flows, each paired with an attached start by root. Prints medians in
+# milliseconds and the ratio of the two.
 # Usage: start.sh FOLDER-OF-THE-PROGRAMS; RUNS counts the runs of each (default 200).
 set -eu
 programs=$(cd "$1" && pwd)
@@ -64,3 +65,33 @@ beside floor "$folder/programs/floor $root /bin/true"
 beside bwrap "bwrap --unshare-pid --unshare-ipc --unshare-uts --hostname bench --bind $root / --proc /proc --dev /dev /bin/true"
 beside crun "crun --root $folder/crun --cgroup-manager=disabled run --bundle $folder/bundle bench"
 beside runc "runc --root $folder/runc run --bundle $folder/bundle bench"
+
+# The other flows, with the same programs.
+user=65533
+chmod 755 "$folder"
+cp "$programs/pinion-starter" "$folder/programs/pinion-starter-suid"
+chmod 4755 "$folder/programs/pinion-starter-suid"
+mkdir "$folder/own"
+ln -s ../bundle/rootfs "$folder/own/rootfs"
+sed "s/\"uid\": 0, \"gid\": 0/\"uid\": $user, \"gid\": $user/" "$folder/bundle/config.json" >"$folder/own/config.json"
+mkdir -p /run/pinion
+mount -t tmpfs -o mode=700 none /run/pinion
+as="setpriv --clear-groups --reuid"
+
+# flow NAME COMMAND BOUND: in turn with an attached start by root.
+flow() {
+	if ! sh -c "$2" >"$folder/out" 2>&1; then
+		printf '%-9s left out: it does not start here: %s\n' "$1" "$(head -1 "$folder/out")"
+		return
+	fi
+	pair "$as 0 --regid 0 $pinion" "$2" ours theirs
+	echo "$1 $(median <"$folder/ours") $(median <"$folder/theirs") $3" |
+		awk '{ printf "%-9s %7.3f ms   attached, root %7.3f ms   ratio %.2f (at most %s)\n", $1, $3 * 1000, $2 * 1000, $3 / $2, $4 }'
+}
+
+flow setuid "$as $user --regid $user $folder/programs/pinion run --setuid --bundle $folder/own" 1.15
+# Each has a name of its own: the one before may still be on its way out.
+flow instance "$as 0 --regid 0 sh -c 'exec $folder/programs/pinion start bench\$\$ --bundle $folder/bundle'" 1.15
+"$folder/programs/pinion" start bench --bundle "$folder/bundle" /bin/busybox sleep 3600
+flow exec "$as 0 --regid 0 $folder/programs/pinion exec bench /bin/true" 0.8
+"$folder/programs/pinion" stop --timeout 0 bench
