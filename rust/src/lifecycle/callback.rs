@@ -14,7 +14,7 @@
 //! looked at where that has one thread; a master whose callbacks run side by side looks once at the end ([`UmaskWatch`]).
 
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::config::StarterConfig;
 use crate::engine::contract::Callback;
@@ -59,6 +59,8 @@ pub fn prepare_config(engine: &Engine, config: &mut StarterConfig) -> Result<()>
 
 /// How many callbacks run in this process, MonitorContainer aside: it runs beside the others of master.
 static BESIDE: AtomicUsize = AtomicUsize::new(0);
+/// Whether one of those has failed: it may have done so in another directory than it began in.
+static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Calls a callback and looks at what it leaves. `goes_to` is the directory in which it may have left the process.
 fn run<T>(
@@ -77,12 +79,15 @@ fn run<T>(
         let monitors = callback == Callback::MonitorContainer;
         BESIDE.fetch_add(usize::from(!monitors), Ordering::SeqCst);
         let returned = guarded(callback, process, body);
+        if !monitors && returned.is_err() {
+            FAILED.store(true, Ordering::SeqCst);
+        }
         let alone = BESIDE.fetch_sub(usize::from(!monitors), Ordering::SeqCst) == usize::from(!monitors);
         drop(armed);
         // One that failed has said enough, but the process goes on in any case.
         let kept = before.kept(callback, |here| {
             // The directory is the process's: MonitorContainer, which may return at any time, finds it where another one is.
-            if monitors && !alone {
+            if monitors && (!alone || FAILED.load(Ordering::SeqCst)) {
                 return true;
             }
             // Engines of the family leave master in the root directory, so that no file system stays busy for it.
