@@ -22,7 +22,7 @@ GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C
   GOFLAGS="$$(go env GOFLAGS) -ldflags=-X=main.archiveOf=$(call digest,$(C)/libpinion.a)" go
 
 .DEFAULT_GOAL := help
-.PHONY: probe help setup build lib header completions install vendor uninstall run test test-rust test-go test-go-race test-go-next test-c test-c-library test-install \
+.PHONY: probe help setup build lib header completions install install-setuid vendor uninstall uninstall-setuid privileged-code run test test-rust test-go test-go-race test-go-next test-c test-c-library test-install \
 	check-symbols check-linkers sanitize test-rpc-race test-scenarios test-differential \
 	test-gob-differential test-killed test-privileges test-signals fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
 
@@ -56,11 +56,20 @@ INSTALLED = $(RELEASE)/pinion $(RELEASE)/pinion-starter $(RELEASE)/libpinion.a
 install: $(if $(filter-out $(wildcard $(INSTALLED)),$(INSTALLED)),build) ## what `make build` makes, to PREFIX (/usr/local), LIBDIR (PREFIX/lib), below DESTDIR
 	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh install $(RELEASE) $(VERSION)
 
+install-setuid: $(if $(wildcard $(RELEASE)/pinion-starter),,build) ## the starter a second time, as PREFIX/bin/pinion-starter-suid, setuid root; what it may do says /etc/pinion/policy.json
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh install-setuid $(RELEASE) $(VERSION)
+
 vendor: lib ## the archive and its header into FOLDER, go/internal/capi of a vendored module, for the build tag pinion_vendored
 	@PKG_CONFIG_PATH=$(CURDIR)/$(RELEASE)/pkgconfig include/vendor.sh "$(FOLDER)"
 
 uninstall: ## the same away again
 	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh uninstall $(RELEASE) $(VERSION)
+
+uninstall-setuid: ## that program alone
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh uninstall-setuid $(RELEASE) $(VERSION)
+
+privileged-code: ## the functions that run with root's saved id, and their lines; fails above 1,000
+	@include/privileged-code.sh
 
 run: build ## start a container and let it show itself
 	$(RELEASE)/pinion run -- sh -c 'echo "container: uid $$(id -u), gid $$(id -g), pid $$$$, host name $$(hostname)"; \
@@ -143,9 +152,10 @@ fuzz: setup ## each fuzz target, or TARGET, for T (60s, 20m …), with stable Ru
 fuzz-selfcheck: setup ## each fuzz target must find a planted bug within 60 seconds
 	@rust/fuzz/fuzz.sh selfcheck
 
-lint: ## rustfmt, clippy with warnings denied, no unsafe code and no cgo outside their rooms
+lint: ## rustfmt, clippy with warnings denied, little privileged code, no unsafe code and no cgo outside their rooms
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --features _fault -- -D warnings
+	@include/privileged-code.sh >/dev/null
 	@if grep -rn unsafe rust --include=*.rs | grep -v '^rust/src/ffi'; then echo "unsafe code outside rust/src/ffi"; exit 1; fi
 	@if grep -rln 'import "C"' go --include=*.go | grep -v -e '^go/internal/capi/' -e '^go/starter/boot/'; then echo "cgo outside its two packages"; exit 1; fi
 

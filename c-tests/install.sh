@@ -147,6 +147,35 @@ check "... includedir too" test "$(staged includedir)" = /usr/include
 check "... and all of it goes, DESTDIR too" make_ uninstall PREFIX=/usr LIBDIR=/usr/lib/x86_64-linux-gnu DESTDIR="$work/stage"
 check "... as it came" test ! -e "$work/stage"
 
+# The setuid starter. The folder of this test is in /tmp, whose sticky bit keeps others from exchanging what is root's.
+suid=$prefix/bin/pinion-starter-suid
+as_user() { setpriv --reuid=1000 --regid=1000 --clear-groups "$@"; }
+if [ "$(id -u)" = 0 ]; then
+	check "a user cannot install the setuid starter" fails as_user env PREFIX="$prefix" "$work/source/include/install.sh" install-setuid target/release "$version"
+	check "... and nothing is written" test ! -e "$suid"
+	chmod 775 "$prefix/bin"
+	check "it is not installed where others may write" fails make_ install-setuid PREFIX="$prefix"
+	check "... and nothing is written" test ! -e "$suid"
+	chmod 755 "$prefix/bin"
+	check "installs the setuid starter" make_ install-setuid PREFIX="$prefix"
+	check "... once more over itself" make_ install-setuid PREFIX="$prefix"
+	check "... root's, with mode 4755" test "$(stat -c '%u %g %a' "$suid")" = "0 0 4755"
+	check "a user starts a container with it" test "$(cd / && as_user "$prefix/bin/pinion" run --setuid -- id -u)" = 1000
+	check "takes it away" make_ uninstall-setuid PREFIX="$prefix"
+	check "... and that alone" test ! -e "$suid" -a -e "$prefix/bin/pinion-starter"
+	check "installs it again" make_ install-setuid PREFIX="$prefix"
+	check "not where nothing else is installed" fails make_ install-setuid PREFIX="$work/elsewhere"
+	check "... and nothing is written" test ! -e "$work/elsewhere"
+	check "below DESTDIR" make_ install PREFIX=/usr DESTDIR="$work/package"
+	check "... as well" make_ install-setuid PREFIX=/usr DESTDIR="$work/package"
+	check "... root's, with mode 4755" test "$(stat -c '%u %g %a' "$work/package/usr/bin/pinion-starter-suid")" = "0 0 4755"
+	check "... and all of it goes" make_ uninstall PREFIX=/usr DESTDIR="$work/package"
+	check "... as it came" test ! -e "$work/package"
+else
+	check "a user cannot install the setuid starter" fails make_ install-setuid PREFIX="$prefix"
+	echo "# left out: installing it needs root"
+fi
+
 echo mine >"$prefix/lib/pinion/mine"
 check "uninstalls" make_ uninstall PREFIX="$prefix"
 check "... but not what somebody else has put there" test "$(find "$prefix" -type f)" = "$prefix/lib/pinion/mine"

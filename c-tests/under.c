@@ -15,6 +15,7 @@
  *   argc0, argv0=WORD  no arguments at all, or another name
  *   noenv              an empty environment
  *   timer=MS           ITIMER_REAL is armed, once
+ *   virtual=MS, prof=MS  ITIMER_VIRTUAL or ITIMER_PROF is
  *   nnp                no_new_privs is set
  *   limit=N:VALUE      resource limit N (sys/resource.h), soft and hard
  *   deny=NR[:ERRNO[:ARG:MASK]]  system call NR fails (ENOSYS unless given) if a bit of MASK is set in argument ARG
@@ -119,6 +120,11 @@ static void deny(char *text) {
     }
 }
 
+static void arm(int which, const char *text) {
+    struct itimerval timer = {.it_value = {atoi(text) / 1000, atoi(text) % 1000 * 1000}};
+    check(setitimer(which, &timer, NULL), "setitimer");
+}
+
 static void limit(char *text) {
     int resource = (int)strtol(text, &text, 10);
     rlim_t value = strtoul(text + 1, NULL, 10);
@@ -162,8 +168,11 @@ static void apply(char *condition) {
     } else if (!strcmp(condition, "noenv")) {
         variables = none;
     } else if (!strcmp(condition, "timer")) {
-        struct itimerval timer = {.it_value = {atoi(value) / 1000, atoi(value) % 1000 * 1000}};
-        check(setitimer(ITIMER_REAL, &timer, NULL), "setitimer");
+        arm(ITIMER_REAL, value);
+    } else if (!strcmp(condition, "virtual")) {
+        arm(ITIMER_VIRTUAL, value);
+    } else if (!strcmp(condition, "prof")) {
+        arm(ITIMER_PROF, value);
     } else if (!strcmp(condition, "nnp")) {
         check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
     } else if (!strcmp(condition, "limit")) {

@@ -1,7 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 # Installs what `make build` made, or takes it away again:
-#   [PREFIX=/usr/local] [LIBDIR=$PREFIX/lib] [DESTDIR=] install.sh install|uninstall FOLDER VERSION
+#   [PREFIX=/usr/local] [LIBDIR=$PREFIX/lib] [DESTDIR=] install.sh VERB FOLDER VERSION
+# VERB is install, uninstall, install-setuid (the starter a second time, as a setuid-root program) or uninstall-setuid. Uninstalling
+# takes that away, too.
 # The directories that an installation makes are listed in LIBDIR/pinion/directories, so that they can go with it.
 set -eu
 cd "$(dirname "$0")/.."
@@ -32,6 +34,7 @@ libpinion.so.0 $LIBDIR/libpinion.so
 ../../libpinion.a $link/static/libpinion-link.a
 ../../libpinion.a $link/shared/libpinion-link.a
 ../../libpinion.so.0 $link/shared/libpinion-link.so"
+setuid=$PREFIX/bin/pinion-starter-suid
 # Rendered here.
 packages="pinion pinion-shared"
 
@@ -74,13 +77,35 @@ install_all() {
 	install -m 644 "$work/made" "$DESTDIR$made"
 }
 
+# Whoever could write to a directory on the way could put another program there. In one with the sticky bit nobody can exchange what
+# is root's.
+is_roots() {
+	case $(stat -L -c '%u %A' "$1") in
+	'0 d'????[!w]??[!w]? | '0 d'????????[tT]) ;;
+	*) fail "others than root may write to $1, and put another setuid program there: chown root $1; chmod go-w $1" ;;
+	esac
+	[ "$1" = / ] || is_roots "$(dirname "$1")"
+}
+
+# A package is built as root or under fakeroot, which says that it is, and has the owner and the mode of this file in its own list.
+install_setuid() {
+	[ "$(id -u)" = 0 ] || fail "a setuid-root program takes root: sudo make install-setuid; for a package, fakeroot with DESTDIR"
+	[ -f "$folder/pinion-starter" ] || fail "there is no $folder/pinion-starter, and nothing was written: make build"
+	[ -f "$DESTDIR$PREFIX/bin/pinion" ] || fail "there is no $DESTDIR$PREFIX/bin/pinion, which would start it: make install"
+	[ -n "$DESTDIR" ] || is_roots "$PREFIX/bin"
+	install -o 0 -g 0 -m 4755 "$folder/pinion-starter" "$DESTDIR$setuid"
+	case $(findmnt -n -o OPTIONS -T "$DESTDIR$setuid" 2>/dev/null) in
+	*nosuid*) echo "install: $PREFIX/bin is mounted nosuid, where $setuid starts nothing" >&2 ;;
+	esac
+}
+
 uninstall_all() {
 	[ ! -f "$DESTDIR$made" ] || cat "$DESTDIR$made" >"$work/made"
 	echo "$files$links" | sed 's/.* //' | while read -r to; do
 		if [ -n "$to" ]; then rm -f "$DESTDIR$to"; fi
 	done
 	for name in $packages; do rm -f "$DESTDIR$LIBDIR/pkgconfig/$name.pc"; done
-	rm -f "$DESTDIR$made"
+	rm -f "$DESTDIR$made" "$DESTDIR$setuid"
 	# What somebody else has put something into stays.
 	sort -r "$work/made" | while read -r directory; do
 		if [ -n "$DESTDIR" ] || [ "$directory" != / ]; then
@@ -107,5 +132,7 @@ trap 'exit 1' HUP INT TERM
 case $verb in
 install) install_all ;;
 uninstall) uninstall_all ;;
+install-setuid) install_setuid ;;
+uninstall-setuid) rm -f "$DESTDIR$setuid" ;;
 *) fail "unknown verb $verb" ;;
 esac

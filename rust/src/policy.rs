@@ -18,9 +18,11 @@ use crate::trusted::file;
 mod document;
 mod mount;
 mod plan;
+mod server;
 
 pub use mount::{Forced, ImageFile, ImageKind, MountKind, MountRequest};
 pub use plan::Caller;
+pub use server::{Server, serve, server};
 
 /// Where the policy is. Fixed when the starter is built, by the variable `PINION_POLICY`: nothing that a user sets may
 /// choose it.

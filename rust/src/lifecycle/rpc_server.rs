@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::config::settings::NamespaceKind;
 use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys::event;
@@ -20,12 +21,12 @@ use crate::lifecycle::ending::{end, fail};
 use crate::lifecycle::messages::{Channel, FromContainer, FromServer, Received, ToContainer, channel};
 use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
-use crate::plan::Plan;
+use crate::plan::{Flow, Plan};
 use crate::privileges::setuid;
 use crate::rpc::builtin::{self, Product};
 use crate::rpc::server::{Call, Observer};
 use crate::rpc::service::{MethodSet, Service};
-use crate::{privileges, registry, rpc, trace};
+use crate::{policy, privileges, registry, rpc, trace};
 
 /// The two ends of what the server says to its parent.
 type Line = Channel<FromServer, FromServer>;
@@ -118,7 +119,12 @@ impl RpcServer {
     /// Step 15, in the new process.
     pub fn enter(mut self, plan: &Plan) -> Pending {
         let lowered = match plan.flow {
-            flow if flow.is_setuid() => setuid::become_server(plan.nvidia_capabilities, plan.facts.known_capabilities),
+            Flow::Setuid => {
+                // In a user namespace, the hybrid flow's too, the kernel judges what may be mounted.
+                policy::serve(NamespaceKind::ALL.into_iter().filter(|kind| plan.creates(*kind)).collect());
+                setuid::become_server(plan.nvidia_capabilities, plan.facts.known_capabilities)
+            }
+            Flow::SetuidHybrid => setuid::become_server(plan.nvidia_capabilities, plan.facts.known_capabilities),
             _ => Ok(()),
         };
         // Should the container process have died before this was armed, then because master did, and the connection ends.

@@ -235,7 +235,9 @@ impl Policy {
             return Ok(Forced::default());
         }
         if has(libc::MS_MOVE) {
-            return self.lists(MountKind::Bind).map(|()| Forced::default());
+            return Err(
+                refused("moving a mount: what the host covers with it would be seen").with_help("bind it instead")
+            );
         }
         self.permits_filesystem(request)
     }

@@ -5,6 +5,7 @@
 pub mod calls;
 pub mod furniture;
 pub mod id_map;
+mod judged;
 pub mod mounts;
 pub mod served;
 mod tmp_copy_up;
@@ -22,6 +23,7 @@ use super::in_root::Root;
 use super::options::{self, Attributes, MountOptions};
 use crate::engine::lock;
 use crate::error::{Error, Result, Tried};
+use crate::policy;
 use crate::rpc::builtin::Resolver;
 use furniture::Item;
 use mounts::Mount;
@@ -130,6 +132,9 @@ impl Construction {
 
     /// See [`SetDomainname`].
     pub fn set_domainname(&self, request: &SetDomainname) -> Result<()> {
+        if let Some(policy) = policy::server() {
+            policy.permits_host_name()?;
+        }
         rustix::system::setdomainname(request.name.as_bytes())
             .tried(|| format!("set the domain name {:?}", request.name))
     }
@@ -147,6 +152,12 @@ impl Construction {
 /// A mount whose root is what `directory` shows, or an empty one, attached over the directory itself.
 fn own_mount(directory: &OwnedFd, fresh: bool) -> Result<OwnedFd> {
     let options = MountOptions::parse(&["mode=755", "nosuid", "nodev"])?;
+    let forced = if fresh {
+        judged::new("tmpfs", &options)?;
+        MountOptions::default()
+    } else {
+        judged::root(directory.as_fd())?
+    };
     let made = if fresh {
         tree::new("tmpfs", "pinion", &options)
     } else {
@@ -162,6 +173,7 @@ fn own_mount(directory: &OwnedFd, fresh: bool) -> Result<OwnedFd> {
         }
         made => {
             let made = made.tried(|| "make a mount")?;
+            tree::change(made.as_fd(), true, forced.tree).tried(|| "restrict the mount")?;
             tree::attach(made.as_fd(), directory.as_fd()).tried(|| "attach a mount")?;
             return Ok(made);
         }
@@ -170,7 +182,9 @@ fn own_mount(directory: &OwnedFd, fresh: bool) -> Result<OwnedFd> {
     // directory is known by its descriptor.
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let path = std::fs::read_link(tree::name(directory.as_fd())).tried(|| "find its name")?;
-    openat(CWD, &path, flags, Mode::empty()).tried(|| "open it again")
+    let made = openat(CWD, &path, flags, Mode::empty()).tried(|| "open it again")?;
+    tree::change(made.as_fd(), true, forced.tree).tried(|| "restrict the mount")?;
+    Ok(made)
 }
 
 /// A umask that falls back when it goes out of scope: stage 2 has the same one.

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::event;
 use crate::gob::{ByteString, Bytes, Typed};
 use crate::gob_struct;
+use crate::policy;
 use crate::trusted::{Ended, Program, Root, Run};
 
 gob_struct! {
@@ -63,6 +64,7 @@ const APPEARS: Duration = Duration::from_secs(30);
 fn decrypt(args: &DecryptArgs, root: Root) -> Result<String> {
     let cryptsetup = root.find("cryptsetup", &[0], "install Debian's package cryptsetup-bin")?;
     check_device(&args.device)?;
+    let image = policy::server().map(|policy| policy.permits_decryption(&args.device)).transpose()?;
     let mapper = Mapper {
         cryptsetup,
         ipc: if args.master > 0 { Some(ipc_of(args.master)?) } else { None },
@@ -70,6 +72,10 @@ fn decrypt(args: &DecryptArgs, root: Root) -> Result<String> {
         name: fs::read_to_string("/proc/sys/kernel/random/uuid").tried(|| "make a name")?.trim().to_owned(),
     };
     mapper.open(args)?;
+    if let (Some(policy), Some(image)) = (policy::server(), image) {
+        let made = stat(mapper.path()).tried(|| format!("look at {:?}", mapper.path()))?;
+        policy.made(made.st_rdev, image);
+    }
     Ok(mapper.path())
 }
 

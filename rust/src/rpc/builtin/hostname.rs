@@ -7,6 +7,7 @@ use super::Builtin;
 use crate::error::{CallbackError, Tried};
 use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
+use crate::policy;
 
 gob_struct! {
     /// The argument of SetHostname.
@@ -26,6 +27,9 @@ pub static METHOD: Builtin = Builtin {
 };
 
 fn set_hostname(args: HostnameArgs) -> Result<i64, CallbackError> {
+    if let Some(policy) = policy::server() {
+        policy.permits_host_name()?;
+    }
     nix::unistd::sethostname(&args.hostname).tried(|| format!("set hostname {}", args.hostname))?;
     Ok(0)
 }

@@ -19,6 +19,7 @@ use crate::ffi::sys::descriptor;
 use crate::ffi::sys::loop_device::{READ_ONLY, Status, block_device_size};
 use crate::gob::{Array, ByteString, Typed};
 use crate::gob_struct;
+use crate::policy;
 
 mod attach;
 mod nodes;
@@ -241,8 +242,14 @@ struct Devices {
 impl Devices {
     fn serve(&self, image: BorrowedFd<'_>, wanted: &Wanted) -> Result<i64, CallbackError> {
         check(image, wanted)?;
+        let policy = policy::server();
+        let judged = policy.map(|policy| policy.permits_loop_device(image, wanted.info.flags)).transpose()?;
         let _ids = raise::root_file_ids(|| *self.group.get_or_init(nodes::disk_group))?;
         let (number, device) = attach::attach(image, wanted)?;
+        if let (Some(policy), Some(judged)) = (policy, judged) {
+            let made = fstat(&device).tried(|| "look at the loop device")?;
+            policy.made(made.st_rdev, judged);
+        }
         lock(&self.open).insert(number, device);
         Ok(number.into())
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Mount: any mount(2), with its target beneath a root.
 
+mod judged;
 mod onto;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::thread::CapabilitySet;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,7 @@ use super::{Builtin, Options, Resolver};
 use crate::error::{CallbackError, Error, ErrorKind, Result, errno_text};
 use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
+use crate::policy;
 use crate::rpc::MethodSet;
 use crate::rpc::beneath::{self, Want};
 
@@ -104,9 +106,10 @@ pub const OVERLAY_RAISES: CapabilitySet = CapabilitySet::FOWNER
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::CHOWN);
 
-/// Raises what mounting a file system needs besides the row's.
+/// Raises what mounting a file system needs besides the row's. Under a policy the layers are opened as the user.
 pub(super) fn raise_for(filesystem: &[u8]) -> Result<Raised> {
-    raise::raise(if filesystem == b"overlay" { OVERLAY_RAISES } else { CapabilitySet::empty() })
+    let opens_layers = filesystem == b"overlay" && policy::server().is_none();
+    raise::raise(if opens_layers { OVERLAY_RAISES } else { CapabilitySet::empty() })
 }
 
 /// Why nothing was mounted.
@@ -151,6 +154,19 @@ fn mount_beneath(args: &MountArgs, resolver: Resolver) -> Result<(), Failure> {
     let root = beneath::open_root(args.root.as_path()).map_err(unresolved)?;
     let path = beneath::relative(args.root.as_path(), args.target.as_path());
     let target = beneath::open(root.as_fd(), &path, Want::Anything, resolver).map_err(unresolved)?;
-    onto::mount_onto(args, target.as_fd())
+    mount_onto(args, target.as_fd())
+}
+
+/// Mounts on what was opened, as the policy lets it, if one holds.
+pub(super) fn mount_onto(args: &MountArgs, target: BorrowedFd<'_>) -> Result<(), Failure> {
+    let what = || what(&args.source, &args.target);
+    if let Some(policy) = policy::server() {
+        return judged::mount_onto(policy, args, target).map_err(|error| {
+            let error = error.during(what());
+            let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
+            Failure { text: format!("{error}{help}"), errno: error.errno().unwrap_or(libc::EPERM) }
+        });
+    }
+    onto::mount_onto(args, target)
         .map_err(|errno| Failure { text: format!("{}: {}", what(), errno_text(errno as i32)), errno: errno as i32 })
 }

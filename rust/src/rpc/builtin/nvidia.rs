@@ -12,6 +12,7 @@ use crate::config::names::capability_names;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
+use crate::policy;
 use crate::trusted::{Root, Run};
 
 gob_struct! {
@@ -60,6 +61,9 @@ const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
 const OVERFLOW: u32 = 65534;
 
 fn configure(args: &NvCcliArgs, root: Root) -> Result<()> {
+    if let Some(policy) = policy::server() {
+        policy.permits_nvidia()?;
+    }
     let options = options(&args.variables)?;
     if !args.root.starts_with(b"/") {
         return Err(Error::invalid("no absolute path"));

@@ -13,6 +13,7 @@ use super::tree;
 use crate::engines::oci::in_root::{Leaf, Links, Root, kind, look};
 use crate::engines::oci::options::{self, Attributes, MountOptions};
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::policy;
 
 /// One thing that a root has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,10 +50,16 @@ fn link(root: &Root, path: &str, target: &str) -> Result<()> {
 fn device(root: &Root, path: &str, major: u32, minor: u32) -> Result<()> {
     let (directory, name) = root.parent(Path::new(path))?;
     let present = look(directory.as_fd(), name).tried(|| "look at it")?;
-    if present.is_some_and(|stat| is_device(&stat, major, minor)) {
+    let policy = policy::server();
+    if let Some(policy) = policy {
+        policy.permits_device(major, minor)?;
+    }
+    // Nodes are of no use where a policy mounts everything nodev.
+    let useful = policy.is_none();
+    if useful && present.is_some_and(|stat| is_device(&stat, major, minor)) {
         return Ok(());
     }
-    if present.is_none() {
+    if useful && present.is_none() {
         let mode = Mode::from_raw_mode(0o666);
         match mknodat(&directory, name, FileType::CharacterDevice, mode, makedev(major, minor)) {
             Err(rustix::io::Errno::PERM) => {}
@@ -97,7 +104,12 @@ fn is_device(stat: &Stat, major: u32, minor: u32) -> bool {
 /// Shows at `target` what `source` stands for.
 fn cover(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Errno> {
     match tree::copy_of(source, 0) {
-        Ok(made) => tree::attach(made.as_fd(), target),
+        Ok(made) => {
+            // As every mount is under a policy.
+            let set = if policy::server().is_some() { options::NOSUID } else { 0 };
+            tree::change(made.as_fd(), false, Attributes { set, clear: 0 })?;
+            tree::attach(made.as_fd(), target)
+        }
         Err(Errno::ENOSYS) => tree::old_bind(Path::new(&tree::name(source)), 0, target),
         Err(errno) => Err(errno),
     }

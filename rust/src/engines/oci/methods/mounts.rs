@@ -11,10 +11,12 @@ use rustix::fs::{CWD, FileType};
 use serde::{Deserialize, Serialize};
 
 use super::id_map::IdMaps;
-use super::{id_map, tmp_copy_up, tree};
+use super::{id_map, judged, tmp_copy_up, tree};
+use crate::config::settings::NamespaceKind;
 use crate::engines::oci::in_root::{Leaf, Links, Root, kind};
 use crate::engines::oci::options::{IdMap, MountOptions};
 use crate::error::{Error, Result, Tried};
+use crate::policy;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
@@ -84,6 +86,7 @@ fn mount_one(root: &Root, mount: &Mount) -> Result<()> {
 }
 
 fn new(root: &Root, mount: &Mount, options: &MountOptions) -> Result<()> {
+    let options = &*judged::new(&mount.filesystem, options)?;
     let target = root.ensure(Path::new(&mount.target), mount.links(), Leaf::Directory)?;
     let made = match tree::new(&mount.filesystem, &mount.source, options) {
         Err(Errno::ENOSYS) if options.id_map == IdMap::No => {
@@ -112,6 +115,7 @@ fn bind(root: &Root, mount: &Mount, source: &Path, options: &MountOptions) -> Re
         Err(Errno::ENOSYS) if options.id_map == IdMap::No => {
             let handle = rustix::fs::openat(CWD, source, HANDLE, rustix::fs::Mode::empty());
             let handle = handle.tried(|| format!("open {source:?}"))?;
+            let options = &*judged::shown(flags | libc::MS_BIND, handle.as_fd(), options)?;
             let target = bind_target(root, mount, &handle)?;
             failed(tree::old_bind(Path::new(&tree::name(handle.as_fd())), flags, target.as_fd()))?;
             let made = root.resolve(Path::new(&mount.target), mount.links()).tried(|| "open it")?;
@@ -121,6 +125,7 @@ fn bind(root: &Root, mount: &Mount, source: &Path, options: &MountOptions) -> Re
             .with_help("mounts beneath it must come along in a user namespace: use rbind")),
         result => {
             let made = result.map_err(|errno| Error::system(format!("open {source:?}"), errno as i32))?;
+            let options = &*judged::shown(flags | libc::MS_BIND, made.as_fd(), options)?;
             let target = bind_target(root, mount, &made)?;
             finish(mount, options, &made, &target)
         }
@@ -144,11 +149,13 @@ fn bind_tree(root: &Root, mount: &Mount, source: &str, options: &MountOptions) -
 }
 
 /// The host's control groups: a mount of their file system if the host has version 2, which shows a new cgroup
-/// namespace its own part only; else the host's, read-only (CVE-2023-25809).
+/// namespace its own part only; else the host's, read-only (CVE-2023-25809). A policy lets none be mounted in the host's
+/// namespace.
 fn cgroups(root: &Root, mount: &Mount, options: &MountOptions) -> Result<()> {
     let host = rustix::fs::statfs(CGROUPS).tried(|| format!("look at {CGROUPS:?}"))?;
     let mut options = options.clone();
-    if host.f_type == libc::CGROUP2_SUPER_MAGIC {
+    let own = policy::server().is_none_or(|policy| policy.owns(NamespaceKind::Cgroup));
+    if own && host.f_type == libc::CGROUP2_SUPER_MAGIC {
         let mount = Mount { filesystem: "cgroup2".into(), ..mount.clone() };
         match new(root, &mount, &options) {
             Err(error) if error.errno() == Some(libc::EPERM) => {}
@@ -161,6 +168,7 @@ fn cgroups(root: &Root, mount: &Mount, options: &MountOptions) -> Result<()> {
 
 fn remount(root: &Root, mount: &Mount, options: &MountOptions) -> Result<()> {
     let target = root.resolve(Path::new(&mount.target), mount.links()).tried(|| "open it")?;
+    let options = &*judged::shown(libc::MS_REMOUNT | options.bind, target.as_fd(), options)?;
     if options.bind == 0 {
         failed(tree::old_remount(options, target.as_fd()))?;
         let tree_only = MountOptions { mount: Default::default(), ..options.clone() };

@@ -172,8 +172,14 @@ fn remount(mount: BorrowedFd<'_>, attributes: Attributes) -> Result<(), Errno> {
     old_mount(None, mount, None, libc::MS_REMOUNT | libc::MS_BIND | flags, None)
 }
 
-fn old_flags(attributes: u64) -> u64 {
+/// The flags of mount(2) for attributes.
+pub fn old_flags(attributes: u64) -> u64 {
     OLD_FLAGS.iter().filter(|(bits, _)| attributes & bits == *bits).fold(0, |flags, (_, flag)| flags | flag)
+}
+
+/// The attributes for flags of mount(2).
+pub fn new_flags(flags: u64) -> u64 {
+    OLD_FLAGS.iter().filter(|(_, flag)| flags & flag != 0).fold(0, |attributes, (bits, _)| attributes | bits)
 }
 
 fn old_mount(

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Mount: mount(2) on any path.
 
+use std::os::fd::AsFd;
+
 use nix::mount::MsFlags;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::thread::CapabilitySet;
 
 use crate::error::errno_text;
 use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
+use crate::policy;
 use crate::rpc::builtin::Builtin;
 use crate::rpc::builtin::mount::{self, Failure};
 
@@ -41,6 +45,9 @@ pub static METHOD: Builtin = Builtin {
 };
 
 fn mount_anywhere(args: &MountArgs) -> Result<(), Failure> {
+    if policy::server().is_some() {
+        return mount_judged(args);
+    }
     let flags = MsFlags::from_bits_retain(args.flags as libc::c_ulong);
     // Some file systems refuse options that are there and empty.
     let data = (!args.data.is_empty()).then_some(args.data.as_bytes());
@@ -49,4 +56,15 @@ fn mount_anywhere(args: &MountArgs) -> Result<(), Failure> {
         let errno = errno as i32;
         Failure { text: format!("{}: {}", mount::what(&args.source, &args.target), errno_text(errno)), errno }
     })
+}
+
+/// As the policy lets it, on what the target is when it is opened.
+fn mount_judged(args: &MountArgs) -> Result<(), Failure> {
+    let target = open(args.target.as_path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
+        let errno = errno.raw_os_error();
+        Failure { text: format!("{}: {}", mount::what(&args.source, &args.target), errno_text(errno)), errno }
+    })?;
+    let MountArgs { source, target: name, filesystem, flags, data } = args.clone();
+    let args = mount::MountArgs { root: "/".into(), source, target: name, filesystem, flags, data };
+    mount::mount_onto(&args, target.as_fd())
 }

@@ -7,6 +7,7 @@ use rustix::thread::CapabilitySet;
 use crate::error::CallbackError;
 use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
+use crate::policy;
 use crate::rpc::builtin::Builtin;
 use crate::rpc::builtin::registered::GoError;
 
@@ -30,6 +31,9 @@ pub static METHOD: Builtin = Builtin {
 };
 
 fn unmount(args: UnmountArgs) -> Result<Option<GoError>, CallbackError> {
+    if let Some(policy) = policy::server() {
+        policy.permits_unmount()?;
+    }
     let flags = MntFlags::from_bits_retain(args.flags as libc::c_int);
     let done = umount2(args.target.as_bytes(), flags);
     Ok(done.err().map(|errno| GoError::Errno((errno as i32).unsigned_abs().into())))

@@ -20,7 +20,7 @@ use crate::ffi::sys::mount::{MountAttributes, mount_setattr};
 
 /// What mount(2) does with its flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
+pub enum Action {
     /// Puts a mount's tree on the target as well.
     Bind { recursive: bool },
     /// Moves a mount to the target.
@@ -32,7 +32,7 @@ enum Action {
 }
 
 /// The flags in the order in which mount(2) looks at them.
-fn action(flags: u64) -> Action {
+pub fn action(flags: u64) -> Action {
     // Once all callers had to set these bits; some of them mean something else today.
     let flags = if flags & libc::MS_MGC_MSK == libc::MS_MGC_VAL { flags & !libc::MS_MGC_MSK } else { flags };
     let has = |bits: u64| flags & bits == bits;
@@ -64,7 +64,7 @@ const NO_USER: u64 = 1 << 31;
 
 /// What the flags of a remounted bind set and clear. Each attribute is as its flag says; those of access times stay if
 /// no flag speaks of them.
-fn attributes(flags: u64) -> (u64, u64) {
+pub fn attributes(flags: u64) -> (u64, u64) {
     const PLAIN: [(u64, u64); 5] = [
         (libc::MS_RDONLY, libc::MOUNT_ATTR_RDONLY),
         (libc::MS_NOSUID, libc::MOUNT_ATTR_NOSUID),
@@ -124,7 +124,7 @@ fn by_descriptor(action: Action, args: &MountArgs, target: BorrowedFd<'_>) -> ni
 }
 
 /// Where descriptors have names, if proc is mounted.
-const DESCRIPTORS: &str = "/proc/self/fd";
+pub const DESCRIPTORS: &str = "/proc/self/fd";
 
 /// mount(2) itself. `refused` is what the newer calls said.
 fn by_name(action: Action, args: &MountArgs, target: BorrowedFd<'_>, refused: Errno) -> nix::Result<()> {
