@@ -22,7 +22,7 @@ GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C
   GOFLAGS="$$(go env GOFLAGS) -ldflags=-X=main.archiveOf=$(call digest,$(C)/libpinion.a)" go
 
 .DEFAULT_GOAL := help
-.PHONY: probe help setup build lib header completions install install-setuid vendor uninstall uninstall-setuid privileged-code run test test-rust test-go test-go-race test-go-next test-c test-c-library test-install \
+.PHONY: probe help setup build lib header generated install install-setuid vendor uninstall uninstall-setuid privileged-code run test test-rust test-go test-go-race test-go-next test-c test-c-library test-install \
 	check-symbols check-linkers sanitize test-rpc-race test-scenarios test-differential \
 	test-gob-differential test-killed test-privileges test-signals fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
 
@@ -48,8 +48,8 @@ header: ## refresh the description of the C interface: include/pinion.h, pinion.
 	@$(MAKE) --no-print-directory lib
 	@include/check-symbols.sh $(RELEASE) write
 
-completions: ## refresh docs/completions
-	PINION_WRITE=1 $(TESTS) --lib completions
+generated: ## refresh what is made from the code: docs/completions, docs/privileges.md
+	PINION_WRITE=1 $(TESTS) --lib -- the_completions_are_the_commands the_privileges_page_is_the_contract
 
 # What was built stays as it is, since root installs what a user has built.
 INSTALLED = $(RELEASE)/pinion $(RELEASE)/pinion-starter $(RELEASE)/libpinion.a
@@ -140,8 +140,9 @@ test-gob-differential: ## gob against Go's own: VALUES random values and as many
 test-killed: probe ## every process killed at every point: nothing may be left
 	$(TESTS) --test killed -- --nocapture
 
-test-privileges: probe ## every process in every callback of every flow against its row of the contract, Rust, C and Go
+test-privileges: probe ## every process in every callback of every flow against its row of the contract, Rust, C and Go; root without each capability in turn
 	PINION_PRIVILEGES=all $(TESTS) --test privileges -- --nocapture
+	PINION_PRIVILEGES=all $(TESTS) --test scenarios root_that_lacks -- --nocapture
 
 test-signals: ## docs/signals.md on a pseudo-terminal, every exit code, every death by a signal, the end after a SIGTERM
 	PINION_SIGNALS=all $(TESTS) --test signals -- --nocapture

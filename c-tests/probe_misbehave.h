@@ -117,6 +117,39 @@ static pinion_error *drop_capabilities(const char *callback)
 	return syscall(SYS_capset, &header, sets) == 0 ? NULL : failed("drop the capabilities");
 }
 
+static pinion_error *make_ambient(const char *callback)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+
+	(void)callback;
+	if (syscall(SYS_capget, &header, sets) != 0)
+		return failed("read the capabilities");
+	sets[CAP_TO_INDEX(CAP_CHOWN)].inheritable |= CAP_TO_MASK(CAP_CHOWN);
+	if (syscall(SYS_capset, &header, sets) != 0)
+		return failed("make a capability inheritable");
+	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_CHOWN, 0, 0) == 0 ? NULL : failed("make it ambient");
+}
+
+static pinion_error *gain_nothing(const char *callback)
+{
+	(void)callback;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? NULL : failed("set no_new_privs");
+}
+
+static pinion_error *change_securebits(const char *callback)
+{
+	(void)callback;
+	return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0 ? NULL : failed("set the securebits");
+}
+
+/* Opens the process to others of its user, or closes it if it was open. */
+static pinion_error *change_dumpable(const char *callback)
+{
+	(void)callback;
+	return prctl(PR_SET_DUMPABLE, prctl(PR_GET_DUMPABLE) != 1, 0, 0, 0) == 0 ? NULL : failed("set whether it is dumpable");
+}
+
 /* Makes a child, in which it returns with 0 in `child`; in the parent it returns after the child's end. */
 static pinion_error *split(pid_t *child)
 {
@@ -184,6 +217,10 @@ static const struct {
 	{"mask", change_mask},
 	{"setgid", change_group},
 	{"capset", drop_capabilities},
+	{"ambient", make_ambient},
+	{"no_new_privs", gain_nothing},
+	{"securebits", change_securebits},
+	{"dumpable", change_dumpable},
 	{"fork", return_twice},
 	{"fork exit", exit_in_a_child},
 	{"exit", exit_well},

@@ -24,6 +24,7 @@ use crate::lifecycle::pending::Readied;
 use crate::lifecycle::roles::Step;
 use crate::plan::{Facts, Flow};
 use crate::privileges::Credentials;
+use crate::privileges::posture::Attributes;
 use crate::{launch, log, namespaces, policy, privileges, trace};
 
 pub use crate::lifecycle::master::signals_from;
@@ -295,6 +296,8 @@ fn facts() -> Result<Facts> {
         gid: credentials.gid[0],
         effective: credentials.effective,
         permitted: credentials.permitted,
+        inheritable: credentials.inheritable,
+        attributes: Attributes::read(&credentials)?,
         known_capabilities: privileges::known_capabilities()?,
         post_start_host: false,
         cleanup_host: false,

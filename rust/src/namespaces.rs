@@ -8,9 +8,12 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
+use nix::unistd::geteuid;
+use rustix::thread::CapabilitySet;
 
 use crate::config::settings::NamespaceKind;
 use crate::error::{Error, Result, Tried};
+use crate::privileges::takes;
 
 pub mod mount;
 pub mod network;
@@ -83,6 +86,7 @@ pub fn refused(what: &str, kinds: &[NamespaceKind], errno: Errno) -> Error {
         Errno::ENOSPC => error.with_help(exhausted(kinds)),
         Errno::EUSERS => error.with_help("user namespaces are nested too deeply: 32 levels are the limit"),
         Errno::EPERM if has_user => error.with_help(user_denied()),
+        Errno::EPERM if geteuid().is_root() => takes(error, CapabilitySet::SYS_ADMIN),
         Errno::EPERM => error.with_help("new namespaces need root or a user namespace of one's own"),
         Errno::EINVAL if has_user => error.with_help("this kernel was built without user namespaces"),
         Errno::EAGAIN => {
@@ -164,7 +168,9 @@ impl Target {
 
 /// Joins the namespace behind a descriptor.
 pub fn join(fd: impl AsFd, kind: NamespaceKind, name: &str) -> Result<()> {
-    setns(fd, flags(&[kind])).tried(|| format!("join the {} namespace \"{name}\"", words(&[kind])))
+    let joined = setns(fd, flags(&[kind])).tried(|| format!("join the {} namespace \"{name}\"", words(&[kind])));
+    let chroot = if kind == NamespaceKind::Mount { CapabilitySet::SYS_CHROOT } else { CapabilitySet::empty() };
+    joined.map_err(|error| takes(error, CapabilitySet::SYS_ADMIN | chroot))
 }
 
 /// Opens every namespace that is to be joined, in order: all or nothing.

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::messages::{self, Condition, Row};
 use crate::lifecycle::roles::Role;
 use crate::privileges::ContainerPrivileges;
+use crate::privileges::posture::Attributes;
 
 mod refuse;
 mod show;
@@ -33,6 +34,10 @@ pub struct Facts {
     pub effective: u64,
     /// Permitted capabilities at the start.
     pub permitted: u64,
+    /// Inheritable capabilities at the start.
+    pub inheritable: u64,
+    /// What else the kernel keeps of its privileges, at the start.
+    pub attributes: Attributes,
     /// Capabilities that the kernel knows.
     pub known_capabilities: u64,
     /// Whether the launcher asked for the post-start-host process.

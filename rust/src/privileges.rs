@@ -15,6 +15,7 @@ use crate::config::settings::CapabilitySets;
 use crate::error::{Error, Result, Tried};
 use crate::ffi::sys::process::ids;
 
+pub mod posture;
 pub mod setuid;
 
 /// What the kernel says of the calling thread.
@@ -92,7 +93,8 @@ fn set_uids(uid: u32) -> Result<()> {
         return Ok(());
     }
     let id = Uid::from_raw(uid);
-    setresuid(id, id, id).tried(|| format!("set all user ids to {uid}"))?;
+    let set = setresuid(id, id, id).tried(|| format!("set all user ids to {uid}"));
+    set.map_err(|error| takes(error, CapabilitySet::SETUID))?;
     read_back("user ids", ids().0, [uid; 3])
 }
 
@@ -101,7 +103,8 @@ fn set_gids(gid: u32) -> Result<()> {
         return Ok(());
     }
     let id = Gid::from_raw(gid);
-    setresgid(id, id, id).tried(|| format!("set all group ids to {gid}"))?;
+    let set = setresgid(id, id, id).tried(|| format!("set all group ids to {gid}"));
+    set.map_err(|error| takes(error, CapabilitySet::SETGID))?;
     read_back("group ids", ids().1, [gid; 3])
 }
 
@@ -154,11 +157,16 @@ pub struct ContainerPrivileges {
 pub fn apply(wanted: &ContainerPrivileges, known: u64) -> Result<()> {
     let sets = masked(&wanted.capabilities, known);
     let now = Credentials::read()?;
-    if sets.effective & !now.permitted != 0 {
+    let missing = (sets.effective | sets.permitted) & !now.permitted;
+    if missing != 0 {
         return Err(Error::invalid(format!(
-            "effective capabilities {:#x} are not within the permitted ones {:#x}",
-            sets.effective, now.permitted
-        )));
+            "{} cannot be given to the container: it asks for effective {:#x}, permitted {:#x}; {:#x} is permitted here",
+            capability_names(missing).join(" "),
+            sets.effective,
+            sets.permitted,
+            now.permitted
+        ))
+        .with_help("leave it out of the container's capabilities, or start where it is permitted"));
     }
     drop_bounding_set(known & !sets.bounding)?;
     // Outlives the change of ids; exec clears it.
@@ -181,10 +189,21 @@ fn apply_ids(wanted: &ContainerPrivileges, uid_now: u32) -> Result<()> {
         set_gids(*gid)?;
         if !wanted.keep_groups {
             let groups: Vec<Gid> = wanted.gids.iter().copied().map(Gid::from_raw).collect();
-            setgroups(&groups).tried(|| format!("set the supplementary groups to {:?}", wanted.gids))?;
+            let set = setgroups(&groups).tried(|| format!("set the supplementary groups to {:?}", wanted.gids));
+            set.map_err(|error| takes(error, CapabilitySet::SETGID))?;
         }
     }
     set_uids(if uid_now == 0 { wanted.uid.unwrap_or(uid_now) } else { uid_now })
+}
+
+/// The error of something that takes capabilities: where the kernel has refused it to a process without them, it names
+/// them.
+pub fn takes(error: Error, needed: CapabilitySet) -> Error {
+    let lacking = rustix::thread::capabilities(None).map_or(needed, |is| needed - is.effective);
+    if error.errno() != Some(libc::EPERM) || lacking.is_empty() {
+        return error;
+    }
+    error.with_help(format!("this takes {}, which this process lacks", capability_names(lacking.bits()).join(" and ")))
 }
 
 fn masked(sets: &CapabilitySets, known: u64) -> CapabilitySets {
@@ -214,8 +233,9 @@ pub fn known_capabilities() -> Result<u64> {
 /// Drops them from the bounding set. One that was not in it is no error.
 fn drop_bounding_set(dropped: u64) -> Result<()> {
     for bit in (0..64).filter(|bit| dropped & (1 << bit) != 0) {
-        rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit))
-            .tried(|| format!("drop {} from the bounding set", capability_names(1 << bit).join(" ")))?;
+        let removed = rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit));
+        let tried = || format!("drop {} from the bounding set", capability_names(1 << bit).join(" "));
+        removed.tried(tried).map_err(|error| takes(error, CapabilitySet::SETPCAP))?;
     }
     Ok(())
 }

@@ -286,3 +286,40 @@ fn from_outside_while_the_container_runs() {
     }
     run_all(&cases);
 }
+
+/// The kernel takes the signal of its parent's death from a program that gains capabilities when it is executed: it
+/// outlives master, and whoever cleans up ends it first.
+#[test]
+fn master_of_a_container_whose_program_has_gained_capabilities() {
+    if !common::is_root() {
+        println!("left out: all of it: needs root");
+        return;
+    }
+    const KILL: u64 = 1 << 5;
+    let flows: Vec<Flow> = flows().into_iter().filter(|flow| flow.caller == "root").collect();
+    let attacks: [(&str, Attack); 2] = [
+        ("master", |running| running.kill("master")),
+        ("cleanup-host, then master", |running| {
+            running.kill("cleanup-host");
+            running.kill("master");
+        }),
+    ];
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for flow in &flows {
+        for (name, attack) in attacks {
+            let case = move |starter: &Starter| {
+                let mut flow = flow.clone();
+                flow.configuration["capabilities"] = json!({ "bounding": ["CAP_KILL"] });
+                let running = flow.launch(starter, LONG, &json!({})).spawn();
+                running.until("the start", |event| event["event"] == "returned" && event["name"] == "PostStartProcess");
+                observer::until_it_ran(&running);
+                let permitted = observer::permitted(running.pid("stage2"));
+                attack(&running);
+                let compared = Expected { cleanups: 1..=1, ran_on: false, exec: Some(-9) }.compare(&running.wait());
+                compared.and(if permitted == KILL { Ok(()) } else { Err(format!("it gained {permitted:#x}")) })
+            };
+            cases.push((format!("{}: {name} killed, with a program that gains", flow.name), Box::new(case)));
+        }
+    }
+    run_all(&cases);
+}

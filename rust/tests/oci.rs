@@ -168,6 +168,12 @@ fn help_goes_to_stdout_and_complaints_to_stderr() {
 fn a_plan_is_shown_and_nothing_done() {
     let tree = stdout_of(pinion(&["plan"]));
     assert!(tree.contains("stage1"), "{tree}");
+    let rows = tree.split("\nprivileges\n").nth(1).expect("a section of privileges");
+    let stage2 = rows.lines().find(|line| line.starts_with("  stage2 ")).expect("a row of stage 2");
+    let bounding = if is_root() { "bounding CAP_CHOWN " } else { "bounding none" };
+    for words in [bounding, "inheritable none, ", "ambient none, securebits none, dumpable "] {
+        assert!(stage2.contains(words), "{words:?} is not in {stage2}");
+    }
     let plan: Value = serde_json::from_str(&stdout_of(pinion(&["plan", "--json"]))).expect("json");
     assert_eq!(plan["flow"], if is_root() { "root" } else { "user-namespace" });
 }

@@ -9,6 +9,7 @@
 //! | A2 open descriptors, A5 none that leads out of the container | descriptors.rs |
 //! | A6 who is hidden can be neither traced, nor read, nor robbed of a descriptor | standing.rs |
 //! | A7 callbacks that misbehave | rust/tests/scenarios/misbehaviour.json |
+//! | the RPC server in the middle of a method | rust/tests/rpc_capabilities.rs |
 //!
 //! `cargo test` does it for the starter in Rust. With `PINION_PRIVILEGES=all` (`make test-privileges`) also for those
 //! in C and Go.
@@ -117,20 +118,15 @@ fn show(flows: &[Flow], faces: &[(&'static str, Starter)], counts: &Counts) {
 /// A flow that has no row for a process would say nothing of it.
 #[test]
 fn each_flow_has_one_row_for_each_process_and_moment() {
-    let of_this_version = flows::flows().into_iter().map(|flow| (flow.name, flow.rows, flow.stops));
-    let later = flows::not_in_this_version().into_iter().map(|(name, rows)| (name, rows, flows::STOPS));
-    // The contract's table says nothing of the container process with the setuid file before its privileges are
-    // applied.
-    let untold = |name: &str, role: &str| name.starts_with("setuid") && role == "container";
-    for (name, rows, stops) in of_this_version.chain(later) {
+    for flow in flows::flows() {
         let mut seen = BTreeSet::new();
-        for row in rows.iter().copied().flatten() {
+        for row in flow.rows.iter().copied().flatten() {
             for moment in row.moments {
-                assert!(seen.insert((row.role, *moment)), "{name}: {} has two rows in {moment}", row.role);
+                assert!(seen.insert((row.role, *moment)), "{}: {} has two rows in {moment}", flow.name, row.role);
             }
         }
-        for (role, moment) in stops.iter().flat_map(|stop| stop.alive) {
-            assert!(seen.contains(&(role, moment)) || untold(name, role), "{name}: {role} has no row in {moment}");
+        for (role, moment) in flow.stops.iter().flat_map(|stop| flow.alive(stop)) {
+            assert!(seen.contains(&(role, moment)), "{}: {role} has no row in {moment}", flow.name);
         }
     }
 }

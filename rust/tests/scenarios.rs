@@ -101,6 +101,43 @@ fn every_scenario_ends_as_it_says() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
+/// Root in a container, a service or a virtual machine often lacks some capability. A start works without it, or says
+/// which one it lacks.
+#[test]
+fn root_that_lacks_a_capability_starts_or_hears_which() {
+    if !common::is_root() {
+        println!("left out: all of it: needs root");
+        return;
+    }
+    let all_of_them = std::env::var_os("PINION_PRIVILEGES").is_some_and(|asked| asked == "all");
+    let smoke = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETPCAP", "CAP_SYS_ADMIN"];
+    let there = (0..64).filter(|number| common::own_capabilities() & (1 << number) != 0);
+    let names = there.map(|number| pinion::config::names::capability_names(1 << number).remove(0));
+    let lacking: Vec<String> = names.filter(|name| all_of_them || smoke.contains(&name.as_str())).collect();
+    let starter = Starter::probe();
+    let scenarios: Vec<_> = all().into_iter().filter(|(name, _)| name.starts_with("flows: ")).collect();
+    let (mut started, mut refused, mut failed) = (0, 0, Vec::new());
+    for (lacks, (name, scenario)) in lacking.iter().flat_map(|lacks| scenarios.iter().map(move |one| (lacks, one))) {
+        if scenario.caller != "root" {
+            continue;
+        }
+        let mut launch = starter.launch("root", &scenario.configuration);
+        (launch.post_start_host, launch.cleanup_host) = (scenario.post_start_host, scenario.cleanup_host);
+        let word = lacks.trim_start_matches("CAP_").to_lowercase();
+        launch.under = ["setpriv", "--bounding-set", &format!("-{word}")].map(str::to_owned).to_vec();
+        let run = launch.run();
+        let named = run.exit == 255 && run.stderr.contains(lacks.as_str());
+        let as_ever = same("exit", &scenario.expect.exit, &run.exit).and_then(|()| calls(&scenario.expect, &run));
+        match run.nothing_left().and(if named { Ok(()) } else { as_ever }) {
+            Ok(()) if named => refused += 1,
+            Ok(()) => started += 1,
+            Err(difference) => failed.push(format!("without {lacks}: {name}: {difference}\n{run}")),
+        }
+    }
+    println!("without one of {}: {started} started, {refused} were told which, {} failed", lacking.len(), failed.len());
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
 fn start(starter: &Starter, scenario: &Scenario) -> Run {
     let mut launch = starter.launch(&scenario.caller, &scenario.configuration);
     launch.post_start_host = scenario.post_start_host;
@@ -111,16 +148,7 @@ fn start(starter: &Starter, scenario: &Scenario) -> Run {
 fn compare(scenario: &Scenario, run: &Run) -> Result<(), String> {
     let expect = &scenario.expect;
     same("exit", &expect.exit, &run.exit)?;
-    let mut wanted = expect.calls.clone();
-    let mut made = run.calls();
-    for calls in [&mut wanted, &mut made] {
-        if let Some(master) = calls.get_mut("master") {
-            let last = master.pop();
-            master.sort();
-            master.extend(last);
-        }
-    }
-    same("calls", &wanted, &made)?;
+    calls(expect, run)?;
     for (process, (uid, capabilities)) in &expect.credentials {
         for seen in run.events("callback").filter(|event| event["role"] == process.as_str()) {
             let is = &seen["credentials"];
@@ -142,6 +170,19 @@ fn compare(scenario: &Scenario, run: &Run) -> Result<(), String> {
     holds("standard error", &run.stderr, &expect.stderr)?;
     holds("the engine's log", &run.log, &expect.log)?;
     run.nothing_left()
+}
+
+fn calls(expect: &Expect, run: &Run) -> Result<(), String> {
+    let mut wanted = expect.calls.clone();
+    let mut made = run.calls();
+    for calls in [&mut wanted, &mut made] {
+        if let Some(master) = calls.get_mut("master") {
+            let last = master.pop();
+            master.sort();
+            master.extend(last);
+        }
+    }
+    same("calls", &wanted, &made)
 }
 
 fn word(capabilities: &Value) -> String {

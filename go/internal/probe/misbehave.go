@@ -49,6 +49,14 @@ func misbehave(callback, how string) error {
 		return changed(syscall.Setresgid(syscall.Getgid(), 1, syscall.Getgid()), "the group id")
 	case "capset":
 		return changed(dropCapabilities(), "the capabilities")
+	case "ambient":
+		return changed(makeAmbient(), "the ambient capabilities")
+	case "no_new_privs":
+		return changed(unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+	case "securebits":
+		return changed(unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0), "the securebits")
+	case "dumpable":
+		return changed(toggleDumpable(), "the dumpable attribute")
 	case "fork":
 		return fork(func() error { return errChild })
 	case "fork exit":
@@ -117,6 +125,33 @@ func dropCapabilities() error {
 		sets[i].Effective = 0
 	}
 	return unix.Capset(&header, &sets[0])
+}
+
+// makeAmbient makes one capability of this thread inheritable and ambient.
+func makeAmbient() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return err
+	}
+	sets[0].Inheritable |= 1 << unix.CAP_CHOWN
+	if err := unix.Capset(&header, &sets[0]); err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_CHOWN, 0, 0)
+}
+
+// toggleDumpable opens the process to others of its user, or closes it if it was open.
+func toggleDumpable() error {
+	is, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	if err != nil {
+		return err
+	}
+	opened := uintptr(1)
+	if is == 1 {
+		opened = 0
+	}
+	return unix.Prctl(unix.PR_SET_DUMPABLE, opened, 0, 0, 0)
 }
 
 // fork makes a process of this thread alone, which does child and returns as the caller does, which waits for its end.

@@ -13,6 +13,10 @@
 //! | `mask` | blocks SIGUSR1, or opens it if it was blocked, and goes on |
 //! | `setgid` | sets the effective group id 1 and goes on |
 //! | `capset` | drops its effective capabilities and goes on |
+//! | `ambient` | makes CAP_CHOWN inheritable and ambient, and goes on |
+//! | `no_new_privs` | sets no_new_privs and goes on |
+//! | `securebits` | sets the securebit that keeps capabilities, and goes on |
+//! | `dumpable` | opens its process to others of its user, or closes it if it was open, and goes on |
 //! | `fork` | makes a child, which returns an error; waits for its end and goes on |
 //! | `fork exit` | makes a child, which calls exit(0); waits for its end and goes on |
 //! | `exit` | calls exit(3) |
@@ -32,8 +36,11 @@ use pinion::engine::CallbackResult;
 use pinion::ffi::sys::process::{Cloned, clone, exit};
 use pinion::lifecycle::roles::Role;
 use pinion::trace;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
-use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+use rustix::process::{DumpableBehavior, WaitId, WaitIdOptions, dumpable_behavior, set_dumpable_behavior, waitid};
+use rustix::thread::{
+    CapabilitySet, capabilities, configure_capability_in_ambient_set, set_capabilities, set_keep_capabilities,
+    set_no_new_privs,
+};
 
 /// Does in `callback` what the word `how` says.
 pub fn misbehave(callback: &str, how: &str) -> CallbackResult {
@@ -57,6 +64,18 @@ pub fn misbehave(callback: &str, how: &str) -> CallbackResult {
             sets.effective = CapabilitySet::empty();
             set_capabilities(None, sets)?;
         }
+        "ambient" => {
+            let mut sets = capabilities(None)?;
+            sets.inheritable |= CapabilitySet::CHOWN;
+            set_capabilities(None, sets)?;
+            configure_capability_in_ambient_set(CapabilitySet::CHOWN, true)?;
+        }
+        "no_new_privs" => set_no_new_privs(true)?,
+        "securebits" => set_keep_capabilities(true)?,
+        "dumpable" => match dumpable_behavior()? {
+            DumpableBehavior::Dumpable => set_dumpable_behavior(DumpableBehavior::NotDumpable)?,
+            _ => set_dumpable_behavior(DumpableBehavior::Dumpable)?,
+        },
         "fork" => fork(|| ())?,
         "fork exit" => fork(|| std::process::exit(0))?,
         "exit" => std::process::exit(3),

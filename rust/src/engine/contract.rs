@@ -7,6 +7,10 @@ use serde::Serialize;
 
 use crate::lifecycle::roles::Role;
 
+#[cfg(test)]
+mod tests;
+mod words;
+
 /// Which way a start takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -141,7 +145,8 @@ pub enum Capabilities {
     Permitted,
     /// Effective are root's but those about files, which are the user's.
     RootsButFiles,
-    /// Effective are CAP_SETUID and CAP_SETGID, by which an engine gets root back; permitted those of a setuid-root program.
+    /// Effective are CAP_SETUID and CAP_SETGID, by which an engine gets root back; permitted those of a setuid-root
+    /// program.
     Regain,
     /// Effective is CAP_SYS_ADMIN, permitted are those of a setuid-root program, or all of the container's user namespace; the bounding
     /// set is that of [`SERVER_BOUNDING`].
@@ -173,6 +178,105 @@ pub const SERVER_BOUNDING_NVIDIA: u64 = SERVER_BOUNDING
         .union(CapabilitySet::SYS_PTRACE)
         .bits();
 
+/// What is in one capability set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Set {
+    /// Nothing.
+    None,
+    /// What it was when the starter was called.
+    Callers,
+    /// What the kernel gives to a setuid-root program: all of the bounding set.
+    SetuidProgram,
+    /// The same without those about files.
+    SetuidProgramButFiles,
+    /// All that there are, those of the container's user namespace.
+    Full,
+    /// These, as far as they are permitted.
+    Only(u64),
+    /// What the starter configuration set.
+    Configured,
+}
+
+/// The five capability sets of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sets {
+    /// Effective.
+    pub effective: Set,
+    /// Permitted.
+    pub permitted: Set,
+    /// Inheritable.
+    pub inheritable: Set,
+    /// Bounding.
+    pub bounding: Set,
+    /// Ambient.
+    pub ambient: Set,
+}
+
+impl Capabilities {
+    /// Set by set.
+    pub const fn sets(self) -> Sets {
+        /// Effective and permitted, and nothing that a program could inherit.
+        const fn own(effective: Set, permitted: Set) -> Sets {
+            Sets { effective, permitted, inheritable: Set::None, bounding: Set::Callers, ambient: Set::None }
+        }
+        const fn all(set: Set) -> Sets {
+            Sets { effective: set, permitted: set, inheritable: set, bounding: set, ambient: set }
+        }
+        match self {
+            Capabilities::None => own(Set::None, Set::None),
+            Capabilities::Callers => all(Set::Callers),
+            Capabilities::FullInNamespace => Sets { bounding: Set::Full, ..own(Set::Full, Set::Full) },
+            Capabilities::Configured => all(Set::Configured),
+            Capabilities::Permitted => Sets { inheritable: Set::Callers, ..own(Set::None, Set::SetuidProgram) },
+            Capabilities::RootsButFiles => {
+                Sets { inheritable: Set::Callers, ..own(Set::SetuidProgramButFiles, Set::SetuidProgram) }
+            }
+            Capabilities::Regain => own(Set::Only(MASTER_EFFECTIVE), Set::SetuidProgram),
+            Capabilities::Server => {
+                Sets { bounding: Set::Only(SERVER_BOUNDING), ..own(Set::Only(SERVER_EFFECTIVE), Set::SetuidProgram) }
+            }
+        }
+    }
+
+    /// The securebits that go with them.
+    pub const fn securebits(self) -> Securebits {
+        match self {
+            Capabilities::None | Capabilities::Callers | Capabilities::Permitted | Capabilities::RootsButFiles => {
+                Securebits::Callers
+            }
+            Capabilities::FullInNamespace | Capabilities::Configured => Securebits::None,
+            Capabilities::Regain | Capabilities::Server => Securebits::KeepCaps,
+        }
+    }
+}
+
+/// The securebits of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Securebits {
+    /// None.
+    None,
+    /// Those with which the starter was called.
+    Callers,
+    /// Those, and the one that keeps capabilities over a change of ids.
+    KeepCaps,
+}
+
+/// Whether others of its user may look into a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dumpable {
+    /// As it was when the starter was called.
+    AsCalled,
+    /// No: the kernel hides setuid programs.
+    Hidden,
+    /// As it was, unless it takes target ids: the kernel hides a process that changes its ids.
+    AsCalledUnlessTarget,
+    /// Yes, unless it takes target ids: a later start is to find its namespaces.
+    OpenedUnlessTarget,
+}
+
 /// The passport of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Privileges {
@@ -180,20 +284,50 @@ pub struct Privileges {
     pub ids: Ids,
     /// Which capabilities, effective and permitted.
     pub capabilities: Capabilities,
-    /// Whether no_new_privs is set by the core.
+    /// The same set by set.
+    pub sets: Sets,
+    /// Whether no_new_privs is set by the core. Where the caller has it, every process has.
     pub no_new_privs: bool,
+    /// Securebits.
+    pub securebits: Securebits,
+    /// Whether others of its user may look into it.
+    pub dumpable: Dumpable,
     /// The signal that it gets when its parent dies.
     pub death_signal: Option<&'static str>,
 }
 
 /// The row of a process in a flow, started by root or by an ordinary user.
 pub fn privileges(flow: Flow, role: Role, by_root: bool, no_new_privs: bool) -> Privileges {
+    let (ids, capabilities) = ids_and_capabilities(flow, role, by_root);
+    let death_signal = match role {
+        Role::Starter | Role::Master => None,
+        Role::PostStartHost | Role::CleanupHost | Role::CleanupSpare => Some("TERM"),
+        Role::Stage1 | Role::Container | Role::RpcServer | Role::Stage2 => Some("KILL"),
+    };
+    let dumpable = match (role, flow) {
+        (Role::Stage2, Flow::SetuidHybrid) => Dumpable::OpenedUnlessTarget,
+        (_, Flow::Setuid | Flow::SetuidHybrid) => Dumpable::Hidden,
+        (Role::Stage2, _) => Dumpable::AsCalledUnlessTarget,
+        _ => Dumpable::AsCalled,
+    };
+    Privileges {
+        ids,
+        capabilities,
+        sets: capabilities.sets(),
+        no_new_privs: no_new_privs && role == Role::Stage2,
+        securebits: capabilities.securebits(),
+        dumpable,
+        death_signal,
+    }
+}
+
+fn ids_and_capabilities(flow: Flow, role: Role, by_root: bool) -> (Ids, Capabilities) {
     // Dropped to the real user, which for root is no drop.
     let dropped = if by_root { Capabilities::Callers } else { Capabilities::None };
-    let (ids, capabilities) = match role {
+    match role {
         Role::Stage1 | Role::PostStartHost | Role::CleanupHost | Role::CleanupSpare => (Ids::RealUser, dropped),
         Role::Starter if flow.is_setuid() => (Ids::RealUserSavedRoot, Capabilities::Permitted),
-        Role::Starter => (Ids::RealUser, dropped),
+        Role::Starter => (Ids::RealUser, Capabilities::Callers),
         Role::Stage2 => (Ids::Target, Capabilities::Configured),
         Role::Master if flow.is_setuid() => (Ids::RealUser, Capabilities::Regain),
         Role::Container if flow == Flow::Setuid => (Ids::RootForUser, Capabilities::RootsButFiles),
@@ -204,11 +338,5 @@ pub fn privileges(flow: Flow, role: Role, by_root: bool, no_new_privs: bool) -> 
             Flow::Root => (Ids::RealUser, Capabilities::Callers),
             _ => (Ids::MappedUser, Capabilities::FullInNamespace),
         },
-    };
-    let death_signal = match role {
-        Role::Starter | Role::Master => None,
-        Role::PostStartHost | Role::CleanupHost | Role::CleanupSpare => Some("TERM"),
-        Role::Stage1 | Role::Container | Role::RpcServer | Role::Stage2 => Some("KILL"),
-    };
-    Privileges { ids, capabilities, no_new_privs: no_new_privs && role == Role::Stage2, death_signal }
+    }
 }

@@ -4,7 +4,9 @@
 //! | what a callback does | what becomes of it |
 //! | --- | --- |
 //! | returns an error, panics | that is its error |
-//! | returns with other ids, capabilities, signal mask, working directory or umask than it was called with | an error that says what changed; mask and umask are put back |
+//! | returns with other ids, capabilities, no_new_privs, securebits, signal mask, working directory or umask than it was called with | an error that says what changed; mask and umask are put back |
+//! | opens its process to others of its user (prctl(2), PR_SET_DUMPABLE) | an error that says so; it is closed again |
+//! | returns without the dumpable attribute or the signal of its parent's death, both of which the kernel takes away when ids change for a time | both are put back |
 //! | returns in a process that it has forked as well | that process says so and ends with 255, and does nothing else |
 //! | calls exit(3) | the process says so and ends with 255 |
 //! | calls _exit(2), executes a program, closes the core's descriptors | whoever waits for the process says so ([`silent`]); one that lives is killed |
@@ -22,9 +24,10 @@ use crate::engine::{CallbackResult, Engine, WaitStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
+use crate::lifecycle::check::check_on_host;
 use crate::lifecycle::child::Silence;
 use crate::lifecycle::roles::Role;
-use crate::privileges::Credentials;
+use crate::privileges::posture::Posture;
 use crate::{log, trace};
 
 mod exits;
@@ -34,27 +37,23 @@ pub use exits::prepare;
 pub use surroundings::UmaskWatch;
 use surroundings::{Place, Surroundings};
 
-/// Calls a callback.
+/// Calls a callback of a process on the host.
 pub fn call<T>(callback: Callback, body: impl FnOnce() -> CallbackResult<T>) -> Result<T> {
-    call_checked(callback, Credentials::read()?, body)
+    call_checked(callback, check_on_host(callback)?, body)
 }
 
-/// As [`call`], where the credentials of the calling thread have been read already.
-pub fn call_checked<T>(
-    callback: Callback,
-    credentials: Credentials,
-    body: impl FnOnce() -> CallbackResult<T>,
-) -> Result<T> {
-    run(callback, credentials, body, |_| None)
+/// As [`call`], where the calling thread has been looked at already.
+pub fn call_checked<T>(callback: Callback, seen: Posture, body: impl FnOnce() -> CallbackResult<T>) -> Result<T> {
+    run(callback, seen, body, |_| None)
 }
 
 /// Calls PrepareConfig. Engines that join a container go to the directory from which its namespaces are found.
-pub fn prepare_config(engine: &Engine, config: &mut StarterConfig) -> Result<()> {
+pub fn prepare_config(engine: &Engine, config: &mut StarterConfig, seen: Posture) -> Result<()> {
     let body = || {
         engine.operations.prepare_config(config)?;
         Ok(config.settings().working_directory_fd)
     };
-    run(Callback::PrepareConfig, Credentials::read()?, body, |set| *set).map(drop)
+    run(Callback::PrepareConfig, seen, body, |set| *set).map(drop)
 }
 
 /// How many callbacks run in this process, MonitorContainer aside: it runs beside the others of master.
@@ -65,16 +64,16 @@ static FAILED: AtomicBool = AtomicBool::new(false);
 /// Calls a callback and looks at what it leaves. `goes_to` is the directory in which it may have left the process.
 fn run<T>(
     callback: Callback,
-    credentials: Credentials,
+    seen: Posture,
     body: impl FnOnce() -> CallbackResult<T>,
     goes_to: impl FnOnce(&T) -> Option<RawFd>,
 ) -> Result<T> {
-    trace::event("callback", || serde_json::json!({ "name": callback.name(), "credentials": credentials }));
+    trace::event("callback", || serde_json::json!({ "name": callback.name(), "credentials": seen.credentials }));
     let process = nix::unistd::getpid();
     let returned = if callback == Callback::StartProcess {
         guarded(callback, process, body)
     } else {
-        let before = Surroundings::of(credentials);
+        let before = Surroundings::of(seen);
         let armed = exits::arm(callback);
         let monitors = callback == Callback::MonitorContainer;
         BESIDE.fetch_add(usize::from(!monitors), Ordering::SeqCst);
@@ -85,11 +84,9 @@ fn run<T>(
         let alone = BESIDE.fetch_sub(usize::from(!monitors), Ordering::SeqCst) == usize::from(!monitors);
         drop(armed);
         // One that failed has said enough, but the process goes on in any case.
-        let kept = before.kept(callback, |here| {
-            // The directory is the process's: MonitorContainer, which may return at any time, finds it where another one is.
-            if monitors && (!alone || FAILED.load(Ordering::SeqCst)) {
-                return true;
-            }
+        // What is the process's MonitorContainer, which may return at any time, finds as another one has it, or has left it.
+        let beside = monitors && (!alone || FAILED.load(Ordering::SeqCst));
+        let kept = before.kept(callback, beside, |here| {
             // Engines of the family leave master in the root directory, so that no file system stays busy for it.
             if Callback::of(Role::Master).contains(&callback) && Place::of_root() == Some(here) {
                 return true;

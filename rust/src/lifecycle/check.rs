@@ -1,58 +1,142 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The privilege contract, enforced: before a callback is called the kernel is asked what the process really has.
 
-use crate::engine::contract::{Callback, Capabilities, Ids, MASTER_EFFECTIVE};
+use std::fmt::Debug;
+
+use crate::config::settings::CapabilitySets;
+use crate::engine::contract::{Callback, Capabilities, Dumpable, Ids, Privileges, Securebits, Set};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::roles::Role;
-use crate::plan::Plan;
-use crate::privileges::Credentials;
+use crate::plan::{Flow, Plan};
+use crate::privileges::posture::{KEEP_CAPS, Posture, bounding_among};
 
 /// Compares the kernel's answer with the row, before a callback is called, and returns it.
-pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<Credentials> {
-    let row = plan.privileges(role);
-    let is = Credentials::read()?;
-    let uid = match row.ids {
+///
+/// Two values are not asked for here. The bounding set takes a system call for each capability; no process can add to
+/// it, so that it is looked at where a program is about to be executed with it. The parent-death signal belongs to the
+/// thread that has armed it, and that reads it back (`privileges::arm_death_signal`).
+pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<Posture> {
+    let (row, is) = (plan.privileges(role), Posture::read()?);
+    let mut differs = Differs(Vec::new());
+    // An engine of the setuid flow may have got root back and put it aside.
+    let put_aside = row.capabilities == Capabilities::Regain && is.credentials.has_put_root_aside();
+    let uid = if put_aside { None } else { wanted_uid(plan, row.ids) };
+    differs.look("user ids", uid.map(|uid| [uid; 3]), is.credentials.uid, |ids| format!("{ids:?}"));
+    for (name, wanted, is) in capabilities(plan, &row, &is, put_aside) {
+        differs.look(&format!("{name} capabilities"), wanted, is, |set| format!("{set:#x}"));
+    }
+    if role == Role::Stage2 {
+        let wanted = plan.container.capabilities.bounding;
+        let beyond = bounding_among(plan.facts.known_capabilities & !wanted)?;
+        differs.look("bounding capabilities beyond the configured ones", Some(0), beyond, |set| format!("{set:#x}"));
+    }
+    let came = &plan.facts.attributes;
+    let no_new_privs = Some(came.no_new_privs || row.no_new_privs);
+    differs.look("no_new_privs", no_new_privs, is.attributes.no_new_privs, bool::to_string);
+    let securebits = match row.securebits {
+        Securebits::None if may_have_stayed(plan, &row) => None,
+        Securebits::None => Some(0),
+        Securebits::Callers => Some(came.securebits),
+        Securebits::KeepCaps => Some(came.securebits | KEEP_CAPS),
+    };
+    differs.look("securebits", securebits, is.attributes.securebits, |bits| format!("{bits:#x}"));
+    differs.look("dumpable attribute", wanted_dumpable(plan, &row), is.attributes.dumpable, bool::to_string);
+    differs.none_in(callback, role).map(|()| is)
+}
+
+/// Before a callback of a process on the host, which has no plan: its user's ids for good and, unless that is root, no
+/// capability in any set.
+pub fn check_on_host(callback: Callback) -> Result<Posture> {
+    let is = Posture::read()?;
+    let [uid, ..] = is.credentials.uid;
+    let mut differs = Differs(Vec::new());
+    differs.look("user ids", Some([uid; 3]), is.credentials.uid, |ids| format!("{ids:?}"));
+    differs.look("group ids", Some([is.credentials.gid[0]; 3]), is.credentials.gid, |ids| format!("{ids:?}"));
+    if uid != 0 {
+        for (name, is) in sets(&is) {
+            differs.look(&format!("{name} capabilities"), Some(0), is, |set| format!("{set:#x}"));
+        }
+    }
+    differs.none_in(callback, crate::trace::role()).map(|()| is)
+}
+
+fn sets(is: &Posture) -> [(&'static str, u64); 4] {
+    let credentials = &is.credentials;
+    [
+        ("effective", credentials.effective),
+        ("permitted", credentials.permitted),
+        ("inheritable", credentials.inheritable),
+        ("ambient", is.attributes.ambient),
+    ]
+}
+
+fn wanted_uid(plan: &Plan, ids: Ids) -> Option<u32> {
+    match ids {
         Ids::RealUser => Some(plan.facts.uid),
         // No callback is called in such a process.
         Ids::RealUserSavedRoot | Ids::RootForUser => None,
         Ids::MappedUser => plan.mapped_uid(),
         Ids::MappedUserOrRoot => plan.container_uid(),
         Ids::Target => plan.target_uid(),
-    };
-    let capabilities = match row.capabilities {
-        Capabilities::None => Some((0, 0)),
-        Capabilities::Callers => Some((plan.facts.effective, plan.facts.permitted)),
-        // Which bits the kernel knows is asked once, where they are applied.
-        Capabilities::FullInNamespace => None,
-        // No callback is called in such a process.
-        Capabilities::Permitted | Capabilities::RootsButFiles | Capabilities::Server => None,
-        Capabilities::Regain => Some((MASTER_EFFECTIVE & plan.facts.permitted, plan.facts.permitted)),
-        Capabilities::Configured => {
-            let mask = plan.facts.known_capabilities;
-            Some((plan.container.capabilities.effective & mask, plan.container.capabilities.permitted & mask))
-        }
-    };
-    if row.capabilities == Capabilities::Regain && is.has_put_root_aside() {
-        return Ok(is);
-    }
-    if let Some(uid) = uid.filter(|uid| is.uid != [*uid; 3]) {
-        return Err(mismatch(role, callback, "user ids", format!("{:?}", is.uid), format!("{:?}", [uid; 3])));
-    }
-    match capabilities {
-        Some((effective, permitted)) if (is.effective, is.permitted) != (effective, permitted) => Err(mismatch(
-            role,
-            callback,
-            "capabilities (effective, permitted)",
-            format!("{:#x}, {:#x}", is.effective, is.permitted),
-            format!("{effective:#x}, {permitted:#x}"),
-        )),
-        _ => Ok(is),
     }
 }
 
-fn mismatch(role: Role, callback: Callback, what: &str, is: String, wanted: String) -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        format!("call {} in {role}: the process's {what} are {is}, the contract says {wanted}", callback.name()),
-    )
+/// Each set by name: what it is to be, if that is known, and what it is.
+fn capabilities(plan: &Plan, row: &Privileges, is: &Posture, put_aside: bool) -> Vec<(&'static str, Option<u64>, u64)> {
+    let (facts, configured, sets_of) = (&plan.facts, &plan.container.capabilities, row.sets);
+    let value = |set: Set, callers: u64, configured: fn(&CapabilitySets) -> u64, all: &CapabilitySets| match set {
+        _ if may_have_stayed(plan, row) => None,
+        Set::None => Some(0),
+        Set::Callers => Some(callers),
+        Set::SetuidProgram => Some(facts.permitted),
+        // No callback is called in such a process.
+        Set::SetuidProgramButFiles => None,
+        Set::Full => Some(facts.known_capabilities),
+        Set::Only(bits) => Some(bits & facts.permitted),
+        Set::Configured => Some(configured(all) & facts.known_capabilities),
+    };
+    let effective = if put_aside { Set::None } else { sets_of.effective };
+    let wanted = [
+        value(effective, facts.effective, |sets| sets.effective, configured),
+        value(sets_of.permitted, facts.permitted, |sets| sets.permitted, configured),
+        value(sets_of.inheritable, facts.inheritable, |sets| sets.inheritable, configured),
+        value(sets_of.ambient, facts.attributes.ambient, |sets| sets.ambient, configured),
+    ];
+    sets(is).into_iter().zip(wanted).map(|((name, is), wanted)| (name, wanted, is)).collect()
+}
+
+/// Whether the user namespace that the process has joined may be the one in which it was, so that it has what it had.
+fn may_have_stayed(plan: &Plan, row: &Privileges) -> bool {
+    plan.flow == Flow::JoinUserNamespace && row.capabilities == Capabilities::FullInNamespace
+}
+
+/// `None` where it hangs on whether the process has changed its ids.
+fn wanted_dumpable(plan: &Plan, row: &Privileges) -> Option<bool> {
+    let takes_ids = plan.container.uid.is_some() || !plan.container.gids.is_empty();
+    let came = plan.facts.attributes.dumpable;
+    match row.dumpable {
+        Dumpable::AsCalledUnlessTarget | Dumpable::OpenedUnlessTarget if takes_ids => None,
+        // How the kernel has hidden the setuid program: /proc/sys/fs/suid_dumpable can say that it does not.
+        Dumpable::AsCalled | Dumpable::Hidden | Dumpable::AsCalledUnlessTarget => Some(came),
+        Dumpable::OpenedUnlessTarget => Some(true),
+    }
+}
+
+/// Everything that is not as it should be.
+struct Differs(Vec<String>);
+
+impl Differs {
+    fn look<T: PartialEq + Debug>(&mut self, what: &str, wanted: Option<T>, is: T, show: impl Fn(&T) -> String) {
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != is) {
+            self.0.push(format!("{what}: {}, the contract says {}", show(&is), show(&wanted)));
+        }
+    }
+
+    fn none_in(self, callback: Callback, role: Role) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let text = format!("call {} in {role}: the process has other {}", callback.name(), self.0.join("; "));
+        Err(Error::new(ErrorKind::Refused, text))
+    }
 }

@@ -15,7 +15,8 @@ use crate::engine::{Context, Engine, WaitStatus, lock};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
-use crate::lifecycle::callback::{call, prepare_config, silent};
+use crate::lifecycle::callback::{call_checked, prepare_config, silent};
+use crate::lifecycle::check::check_on_host;
 use crate::lifecycle::child::{Child, Forked, Silence, fork, not_cloned, tie_to_parent};
 use crate::lifecycle::handover::{Decision, HandOver};
 use crate::lifecycle::host_processes::HostProcesses;
@@ -25,6 +26,7 @@ use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::{Start, Stop, ending};
 use crate::plan::Plan;
+use crate::privileges::posture::Posture;
 use crate::rpc::builtin;
 use crate::{log, privileges, registry, trace};
 
@@ -193,7 +195,7 @@ impl Stage1 {
         let journal = self.hosts.journal().map(Journal::share).transpose()?;
         let facts = config::Facts { is_suid: self.start.facts.setuid };
         let mut config = StarterConfig::new(facts, self.start.configuration.clone(), journal);
-        prepare_config(engine, &mut config)?;
+        prepare_config(engine, &mut config, check_on_host(Callback::PrepareConfig)?)?;
         let (settings, _, warnings) = config.into_parts();
         for warning in warnings {
             log::warning(format_args!("{warning}"));
@@ -211,7 +213,10 @@ impl Stage1 {
 
     fn clean_up(&self, engine: &Engine) {
         let cleaned = Context::new()
-            .and_then(|context| call(Callback::CleanupHost, || engine.operations.cleanup_host(&context)))
+            // Not refused where PrepareConfig has left the process as it should not be: somebody has to clean up.
+            .and_then(|context| {
+                call_checked(Callback::CleanupHost, Posture::read()?, || engine.operations.cleanup_host(&context))
+            })
             .and_then(|()| self.hosts.journal().map_or(Ok(()), Journal::undo));
         if let Err(error) = cleaned {
             log::error(&error.during("host cleanup failed"));

@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
+use nix::unistd::geteuid;
+use rustix::thread::CapabilitySet;
 
 use crate::config::idmap;
 use crate::config::settings::{IdMapping, NamespaceKind, Settings};
@@ -15,7 +17,7 @@ use crate::lifecycle::child::Watched;
 use crate::lifecycle::roles::Role;
 use crate::namespaces::{self, Target};
 use crate::plan::{Flow, Plan};
-use crate::privileges::setuid;
+use crate::privileges::{setuid, takes};
 use crate::trusted::{Program, Run};
 
 /// Step 11: joins the user namespace, leaves for a new one that master and the container share, or takes root's id back where
@@ -64,6 +66,9 @@ fn write_file(directory: &OwnedFd, name: &str, text: &str) -> Result<()> {
         Err(error) => {
             let refused = Error::io(what(), &error);
             Err(match error.raw_os_error() {
+                Some(libc::EPERM) if geteuid().is_root() => {
+                    takes(refused, CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::SYS_ADMIN)
+                }
                 Some(libc::EPERM) => refused.with_help(
                     "an ordinary user may map just the own id; ranges need newuidmap and newgidmap (Debian: package uidmap)",
                 ),

@@ -34,6 +34,20 @@ impl std::fmt::Display for Plan {
         )?;
         writeln!(f, "\nlauncher")?;
         self.branch(f, Role::Starter, "", true)?;
+        writeln!(f, "\nprivileges")?;
+        let sets = &self.container.capabilities;
+        let configured = |set: &str| {
+            let is = match set {
+                "permitted" => sets.permitted,
+                "inheritable" => sets.inheritable,
+                "bounding" => sets.bounding,
+                _ => sets.ambient,
+            };
+            if is == 0 { "none".to_owned() } else { names::capability_names(is).join(" ") }
+        };
+        for process in &self.processes {
+            writeln!(f, "  {:<16} {}", process.role.word(), process.privileges.attributes(configured))?;
+        }
         writeln!(f, "\nmessages")?;
         for row in &self.messages {
             writeln!(f, "  {:>2}  {:<16} {} -> {}: {}", row.step, row.name, row.from, row.to, row.wire)?;

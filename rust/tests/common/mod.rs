@@ -111,6 +111,11 @@ impl Starter {
         &self.program
     }
 
+    /// The program that a launch as `caller` executes.
+    pub fn program_for(&self, caller: &str) -> &Path {
+        if caller == "setuid" { &self.setuid } else { &self.program }
+    }
+
     /// A launch as `root`, as `user`, as a numbered user, or as `setuid`: the user, and the setuid-root program, with the probe's configuration.
     pub fn launch(&self, caller: &str, configuration: &Value) -> Launch<'_> {
         let folder = shared_folder();
@@ -129,7 +134,7 @@ impl Starter {
         }
         let document = format!("{{\"engineName\":\"probe\",\"containerID\":\"test\",\"engineConfig\":{text}}}");
         Launch {
-            program: if caller == "setuid" { &self.setuid } else { &self.program },
+            program: self.program_for(caller),
             folder,
             uid: uid_of(caller),
             under: Vec::new(),

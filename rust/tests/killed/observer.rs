@@ -117,3 +117,10 @@ pub fn kill_child_of(running: &Running, role: &str) {
 fn record(run: &Run) -> String {
     run.record().iter().map(|event| format!("    {event}\n")).collect()
 }
+
+/// The permitted capabilities of a process.
+pub fn permitted(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("status");
+    let line = status.lines().find_map(|line| line.strip_prefix("CapPrm:")).expect("a line of it");
+    u64::from_str_radix(line.trim(), 16).expect("a number")
+}

@@ -46,7 +46,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// `root`, or `user`: the tests' own user, or the one to whom root leaves the start.
+    /// `root`, or another: the tests' own user, or the one to whom root leaves the start.
     pub fn named(name: &str) -> Self {
         let own = collector::status_of(&std::fs::read_to_string("/proc/self/status").expect("status"));
         let pid = std::process::id().cast_signed();
@@ -62,7 +62,7 @@ impl Caller {
             namespaces: collector::namespaces(pid).expect("namespaces"),
             full: u64::MAX >> (63 - last.trim().parse::<u32>().expect("a number")),
         };
-        if common::is_root() && name == "user" {
+        if common::is_root() && name != "root" {
             (caller.uid, caller.gid, caller.groups) = (common::USER, common::USER, Vec::new());
         }
         caller
@@ -82,7 +82,13 @@ pub struct Bench<'a> {
     pub container: Option<&'a BTreeMap<&'static str, String>>,
     /// The starter's program.
     pub starter: &'a std::path::Path,
+    /// The session of an instance, which its master leads.
+    pub instance: Option<i32>,
 }
+
+/// The kernel takes these with a file system user id other than root's: CAP_CHOWN, CAP_DAC_OVERRIDE,
+/// CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_LINUX_IMMUTABLE, CAP_MKNOD and CAP_MAC_OVERRIDE (capabilities(7)).
+const ABOUT_FILES: u64 = 0x1f | 1 << 9 | 1 << 27 | 1 << 32;
 
 /// The environment that stays, and with what it came.
 pub const KEPT: [&str; 4] = ["PINION_MESSAGELEVEL=1", "GOGC=off", "GODEBUG=madvdontneed=1", "RUST_BACKTRACE=0"];
@@ -97,7 +103,6 @@ impl Bench<'_> {
             let no_new_privs = match row.no_new_privs {
                 NoNewPrivs::Callers => self.caller.no_new_privs,
                 NoNewPrivs::Configured => self.caller.no_new_privs | self.flow.own.no_new_privs,
-                NoNewPrivs::Set => 1,
             };
             verdict.same(|| what("no_new_privs"), &no_new_privs, &thread.no_new_privs);
             verdict.same(|| what("securebits"), &row.securebits, &thread.securebits);
@@ -121,14 +126,11 @@ impl Bench<'_> {
 
     fn ids(&self, thread: &Thread, row: &Row, what: &impl Fn(&str) -> String, verdict: &mut Verdict) {
         let (uid, gid) = (self.caller.uid, self.caller.gid);
-        let disk =
-            || std::fs::read_to_string("/etc/group").ok().and_then(|groups| group(&groups, "disk")).unwrap_or(gid);
         let (uids, gids, groups) = match (row.ids, &self.flow.own.ids) {
             (Ids::Target, Some((uid, gid, groups))) => ([*uid; 4], [*gid; 4], groups),
             (Ids::Caller | Ids::Target, _) => ([uid; 4], [gid; 4], &self.caller.groups),
             (Ids::SavedRoot, _) => ([uid, uid, 0, uid], [gid; 4], &self.caller.groups),
-            (Ids::Raised, _) => ([0, 0, uid, 0], [gid; 4], &self.caller.groups),
-            (Ids::Devices, _) => ([uid, uid, uid, 0], [gid, gid, gid, disk()], &self.caller.groups),
+            (Ids::RootButFiles, _) => ([uid, 0, 0, uid], [gid; 4], &self.caller.groups),
         };
         verdict.same(|| what("user ids"), &uids, &thread.uid);
         verdict.same(|| what("group ids"), &gids, &thread.gid);
@@ -140,6 +142,8 @@ impl Bench<'_> {
             Set::None => 0,
             Set::Callers => of(&self.caller.sets),
             Set::Full => self.caller.full,
+            Set::Setuid => self.caller.sets.bounding,
+            Set::SetuidButFiles => self.caller.sets.bounding & !ABOUT_FILES,
             Set::Only(bits) => bits,
             Set::Configured => of(&self.flow.own.sets),
             Set::Executed => self.flow.own.executed,
@@ -217,7 +221,14 @@ impl Bench<'_> {
     /// What a process has around itself: A1, A4, limits, session, program.
     fn surroundings(&self, process: &Process, row: &Row, moment: &str, verdict: &mut Verdict) {
         verdict.same(|| "A1: writable memory that others share".into(), &Vec::new(), &process.shared_memory);
-        let (mut environment, mut kept) = (process.environment.clone(), KEPT.map(str::to_owned).to_vec());
+        // What a program is to have in another one's name is nobody's business to steer: one knob stays, which is Go's.
+        let kept = if self.flow.caller == "setuid" { &KEPT[..2] } else { &KEPT };
+        let mut kept: Vec<String> = kept.iter().map(|&variable| variable.to_owned()).collect();
+        if self.face == "Go" && self.flow.caller == "setuid" && moment == PROGRAM {
+            // Go's runtime gives itself this variable in a setuid program, and engines hand their environment on.
+            kept.push("GOTRACEBACK=none".into());
+        }
+        let mut environment = process.environment.clone();
         environment.sort();
         kept.sort();
         verdict.same(|| "A4: the environment".into(), &kept, &environment);
@@ -227,15 +238,15 @@ impl Bench<'_> {
         let others: Vec<&String> =
             process.limits.iter().filter(|line| !may_differ(line) && !self.caller.limits.contains(line)).collect();
         verdict.same(|| "limits that the caller has not".into(), &Vec::new(), &others);
-        let own = ["post-start-host", "cleanup-host", "cleanup-spare"].contains(&row.role);
-        verdict.same(|| "session".into(), &if own { process.pid } else { self.caller.session }, &process.session);
+        let session = match (row.role, self.instance) {
+            ("post-start-host" | "cleanup-host" | "cleanup-spare", _) => process.pid,
+            ("master" | "container" | "rpc-server" | "stage2", Some(master)) => master,
+            _ => self.caller.session,
+        };
+        verdict.same(|| "session".into(), &session, &process.session);
         let executed = moment == PROGRAM;
         verdict.same(|| "whether it executes the starter".into(), &!executed, &(process.program == self.starter));
     }
-}
-
-fn group(groups: &str, name: &str) -> Option<u32> {
-    groups.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|line| line[0] == name)?.get(2)?.parse().ok()
 }
 
 /// Whether processes of this role are the container's.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::collector::{self, Descriptor, NAMESPACES, Process, Socket};
 use crate::compare::Verdict;
-use crate::rows::{PROGRAM, Row, Threads};
+use crate::rows::{INSTANCE, PROGRAM, Row, Threads};
 
 /// Everything that tells what a descriptor leads to.
 pub struct Links<'a> {
@@ -76,7 +76,7 @@ impl Links<'_> {
     fn pipe(&self, target: &str) -> Vec<String> {
         let has = |process: &Process| process.descriptors.iter().any(|own| own.target == target);
         let ends = self.processes.iter().filter(|(_, process)| has(process));
-        ends.map(|(role, _)| format!("pipe of {}", lasting(role))).collect()
+        ends.map(|(role, _)| format!("pipe of {}", self.lasting(role))).collect()
     }
 
     /// A socket by those who have its other end.
@@ -89,21 +89,21 @@ impl Links<'_> {
         };
         let has = |process: &Process| process.descriptors.iter().any(|own| own.socket() == Some(socket.peer));
         let peers = self.processes.iter().filter(|(_, process)| has(process));
-        peers.map(|(role, _)| format!("{kind} to {}", lasting(role))).collect()
+        peers.map(|(role, _)| format!("{kind} to {}", self.lasting(role))).collect()
     }
 
     fn role(&self, pid: i32) -> &str {
         let found = self.processes.iter().find(|(_, process)| process.pid == pid);
-        found.map_or("a stranger", |(role, _)| lasting(role))
+        found.map_or("a stranger", |(role, _)| self.lasting(role))
     }
-}
 
-/// The role that a process has most of its life.
-fn lasting(role: &'static str) -> &'static str {
-    match role {
-        "starter" => "master",
-        "stage2" => "container",
-        other => other,
+    /// The role that a process has most of its life. A starter beside a master waits for an instance.
+    fn lasting(&self, role: &'static str) -> &'static str {
+        match role {
+            "starter" if !self.processes.iter().any(|(role, _)| *role == "master") => "master",
+            "stage2" => "container",
+            other => other,
+        }
     }
 }
 
@@ -117,6 +117,7 @@ fn is_of_go(name: &str, role: &str) -> bool {
 /// The allow-lists: what a process needs for its part in the lifecycle.
 fn allowed(role: &str, moment: &str) -> &'static [&'static str] {
     match role {
+        "starter" if moment == INSTANCE => &["[signalfd]", "packets to master", "pidfd of master"],
         "starter" => &[
             "/memfd:pinion-journal",
             "/memfd:pinion-plan",
@@ -155,6 +156,7 @@ fn allowed(role: &str, moment: &str) -> &'static [&'static str] {
             "packets to container",
             "packets to post-start-host",
             "packets to rpc-server",
+            "packets to starter",
             "pidfd of cleanup-host",
             "pidfd of cleanup-spare",
             "pidfd of container",

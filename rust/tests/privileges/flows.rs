@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use crate::collector::Sets;
 use crate::common;
-use crate::rows::{self, PROGRAM, Row, WAITS};
+use crate::rows::{self, INSTANCE, PROGRAM, Row, WAITS};
 
 /// A way to start a container.
 pub struct Flow {
     pub name: &'static str,
-    /// `root` or `user`.
+    /// `root`, `user`, or `setuid`: that user, and the setuid-root file.
     pub caller: &'static str,
     /// The engine's configuration.
     pub configuration: Value,
@@ -20,6 +20,8 @@ pub struct Flow {
     pub joins: bool,
     /// Whether the core monitors, so that master needs no thread for it.
     pub core_monitors: bool,
+    /// Whether master is a process of its own, for which the starter waits.
+    pub instance: bool,
     /// Namespaces that the container has and the host has not, by their files in /proc/PID/ns.
     pub of_container: &'static [&'static str],
     /// Those of them that master is in as well.
@@ -132,12 +134,22 @@ impl Flow {
         let stops = self.stops.iter();
         stops.filter(|stop| !self.core_monitors || stop.hold != Hold::In("master", "MonitorContainer"))
     }
+
+    /// All that is alive at a stop. The starter of an instance waits until PostStartProcess has returned.
+    pub fn alive(&self, stop: &Stop) -> Vec<(&'static str, &'static str)> {
+        const BEFORE_IT_RUNS: [&str; 5] =
+            ["CreateContainer", "StartProcess", "PreStartProcess", "PostStartHost", "PostStartProcess"];
+        let waits = self.instance && matches!(stop.hold, Hold::In(_, callback) if BEFORE_IT_RUNS.contains(&callback));
+        stop.alive.iter().copied().chain(waits.then_some(("starter", INSTANCE))).collect()
+    }
 }
 
 /// Every flow of this version.
 pub fn flows() -> Vec<Flow> {
     let mut all = root();
     all.extend(user());
+    all.extend(setuid());
+    all.extend(instances());
     all.extend(joins());
     all
 }
@@ -166,6 +178,7 @@ fn plain() -> Flow {
         stops: STOPS,
         joins: false,
         core_monitors: false,
+        instance: false,
         of_container: &["pid", "mnt", "uts"],
         with_master: &[],
         of_master: &[],
@@ -235,6 +248,61 @@ fn user() -> Vec<Flow> {
     ]
 }
 
+/// The setuid-root file, called by an ordinary user.
+fn setuid() -> Vec<Flow> {
+    let create = json!(["pid", "mount", "uts"]);
+    let map = json!([[0, common::USER, 1], [1, 100_000, 65_536]]);
+    let ranges = json!({ "create": ["user", "pid", "mount"], "uid_map": map, "gid_map": map, "hybrid": true,
+                         "allow_setgroups": true });
+    let mut target = ranges.clone();
+    (target["target_uid"], target["target_gids"], target["no_new_privs"]) = (json!(5), json!([5, 6]), json!(true));
+    let base = || Flow {
+        caller: "setuid",
+        configuration: json!({ "create": create }),
+        rows: vec![rows::SETUID_ON_HOST, rows::SETUID_FLOW, rows::EXECUTED],
+        ..plain()
+    };
+    let hybrid = |name, configuration, own| Flow {
+        name,
+        configuration,
+        own,
+        rows: vec![rows::SETUID_ON_HOST, rows::SETUID_HYBRID, rows::EXECUTED],
+        of_container: &["user", "pid", "mnt"],
+        ..base()
+    };
+    let own = Own { ids: Some((100_004, 100_004, vec![100_004, 100_005])), no_new_privs: 1, ..Own::default() };
+    vec![
+        Flow { name: "setuid", ..base() },
+        Flow {
+            name: "setuid, shared mounts",
+            configuration: json!({ "create": create, "share_mounts": true, "no_new_privs": true }),
+            of_master: &["mnt"],
+            own: Own { no_new_privs: 1, ..Own::default() },
+            ..base()
+        },
+        hybrid("setuid, ranges", ranges, Own::default()),
+        hybrid("setuid, ranges, target ids", target, own),
+    ]
+}
+
+/// Each of the flows above, once, as an instance.
+fn instances() -> Vec<Flow> {
+    let named = [
+        ("root, the core monitors", "instance of root", rows::INSTANCE_OF_ROOT),
+        ("new user namespace with one id", "instance of a user", rows::INSTANCE_OF_USER),
+        ("setuid", "instance, setuid", rows::INSTANCE_OF_SETUID),
+    ];
+    let mut instances: Vec<Flow> = root().into_iter().chain(user()).chain(setuid()).collect();
+    instances.retain_mut(|flow| {
+        let Some((_, name, row)) = named.iter().find(|(attached, ..)| *attached == flow.name) else { return false };
+        (flow.name, flow.instance) = (name, true);
+        flow.configuration["instance"] = json!(true);
+        flow.rows.push(row);
+        true
+    });
+    instances
+}
+
 fn joins() -> Vec<Flow> {
     let (user, group) = (common::own_user(), common::own_group());
     let create = json!(["pid", "mount", "uts"]);
@@ -260,13 +328,15 @@ fn joins() -> Vec<Flow> {
             with_master: &["user"],
             ..plain()
         },
-    ]
-}
-
-/// Flows that are not in this version, with the rows that will hold for them.
-pub fn not_in_this_version() -> Vec<(&'static str, Vec<&'static [Row]>)> {
-    vec![
-        ("setuid", vec![rows::SETUID_ON_HOST, rows::SETUID_ROWS, rows::EXECUTED]),
-        ("setuid, hybrid", vec![rows::SETUID_ON_HOST, rows::SETUID_HYBRID_ROWS, rows::EXECUTED]),
+        // Where no policy of pinion's holds, root's id opens the namespaces: a product has looked at them before.
+        Flow {
+            name: "join, setuid",
+            caller: "setuid",
+            configuration: json!({ "create": create }),
+            rows: vec![rows::SETUID_ON_HOST, rows::JOIN_SETUID, rows::EXECUTED],
+            stops: JOIN_STOPS,
+            joins: true,
+            ..plain()
+        },
     ]
 }

@@ -174,7 +174,8 @@ impl Standing<'_> {
     }
 
     fn look(&self) -> Result<(Seen, Vec<String>), String> {
-        let mut expected: Vec<&str> = self.stop.alive.iter().map(|(role, _)| *role).collect();
+        let stopped = self.flow.alive(self.stop);
+        let mut expected: Vec<&str> = stopped.iter().map(|(role, _)| *role).collect();
         let alive = self.alive();
         let mut roles: Vec<&str> = alive.iter().map(|(role, _)| role.as_str()).collect();
         expected.sort_unstable();
@@ -183,7 +184,7 @@ impl Standing<'_> {
             return Err(format!("alive: wanted {expected:?}, are {roles:?}"));
         }
         let pid = |role: &str| alive.iter().find(|(name, _)| name == role).map(|(_, pid)| *pid).expect("alive");
-        let pids: Vec<i32> = self.stop.alive.iter().map(|(role, _)| pid(role)).collect();
+        let pids: Vec<i32> = stopped.iter().map(|(role, _)| pid(role)).collect();
         if let Some(pid) = pids.iter().find(|pid| !collector::stands_still(**pid)) {
             return Err(format!("process {pid} does not stand still"));
         }
@@ -202,21 +203,25 @@ impl Standing<'_> {
     }
 
     fn compare(&self, processes: &[Process]) -> Result<(Seen, Vec<String>), String> {
-        let inside = self.stop.alive.iter().position(|(role, _)| is_of_container(role));
+        let alive = self.flow.alive(self.stop);
+        let inside = alive.iter().position(|(role, _)| is_of_container(role));
         let joined = self.target.map(collector::namespaces).transpose()?;
         let bench = Bench {
             flow: self.flow,
             caller: &self.caller,
             face: self.face,
             container: joined.as_ref().or(inside.map(|at| &processes[at].namespaces)),
-            starter: self.starter.program(),
+            starter: self.starter.program_for(self.flow.caller),
+            instance: alive
+                .iter()
+                .position(|(role, _)| self.flow.instance && *role == "master")
+                .map(|at| processes[at].pid),
         };
-        let named: Vec<(&'static str, &Process)> =
-            self.stop.alive.iter().map(|(role, _)| *role).zip(processes).collect();
+        let named: Vec<(&'static str, &Process)> = alive.iter().map(|(role, _)| *role).zip(processes).collect();
         let (sockets, callers) = (self.collector.sockets()?, self.callers());
         let links = Links { processes: &named, sockets: &sockets, callers: &callers, go: self.face == "Go" };
         let (mut seen, mut wrong) = (Vec::new(), Vec::new());
-        for ((role, moment), process) in self.stop.alive.iter().zip(processes) {
+        for ((role, moment), process) in alive.iter().zip(processes) {
             let (mut verdict, name) = (Verdict::default(), format!("{role}, {moment}"));
             let row = self.flow.row(role, moment).ok_or_else(|| format!("no row for {name}"))?;
             bench.compare(process, row, moment, &mut verdict);
@@ -240,15 +245,19 @@ impl Standing<'_> {
         descriptors::of_caller(self.running.folder(), [target(out), target(error)])
     }
 
-    /// A6: a process that is hidden is out of reach for another of its user.
+    /// A6: a process that is hidden is out of reach for another of its user, and for one of the caller, who may own its
+    /// user namespace.
     fn hidden(&self, bench: &Bench<'_>, process: &Process, row: &Row, verdict: &mut Verdict) -> Result<(), String> {
         if bench.is_dumpable(row) || !common::is_root() {
             return Ok(());
         }
-        let (uid, gid) = (process.threads[0].uid[0], process.threads[0].gid[0]);
-        let is = self.collector.reach(process.pid, uid, gid)?;
-        let denied = i64::from(libc::EPERM);
-        verdict.same(|| "A6: what keeps its user from tracing, opening, reading it".into(), &[denied; 3], &is);
+        let own = (process.threads[0].uid[0], process.threads[0].gid[0]);
+        let callers = Some((self.caller.uid, self.caller.gid)).filter(|ids| *ids != own && ids.0 != 0);
+        for (uid, gid) in std::iter::once(own).chain(callers) {
+            let is = self.collector.reach(process.pid, uid, gid)?;
+            let what = || format!("A6: what keeps user {uid} from tracing, opening, reading it");
+            verdict.same(what, &[i64::from(libc::EPERM); 3], &is);
+        }
         Ok(())
     }
 }

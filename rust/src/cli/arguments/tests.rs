@@ -21,7 +21,7 @@ fn the_command_is_consistent() {
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs");
 
-/// With PINION_WRITE the files are written anew: `make completions`.
+/// With PINION_WRITE the files are written anew: `make generated`.
 #[test]
 fn the_completions_are_the_commands() {
     use clap_complete::Shell;
@@ -32,10 +32,7 @@ fn the_completions_are_the_commands() {
         if std::env::var_os("PINION_WRITE").is_some() {
             std::fs::write(&path, &text).expect("write the completions");
         }
-        assert!(
-            std::fs::read(&path).is_ok_and(|written| written == text),
-            "{path} is not up to date: make completions"
-        );
+        assert!(std::fs::read(&path).is_ok_and(|written| written == text), "{path} is not up to date: make generated");
     }
 }
 

@@ -10,11 +10,12 @@ use crate::engine::contract::Callback;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
 use crate::log;
-use crate::privileges::Credentials;
+use crate::privileges::posture::{Attributes, Posture, set_dumpable};
+use crate::privileges::{self, Credentials};
 
 /// What a thread has around it.
 pub struct Surroundings {
-    credentials: Credentials,
+    posture: Posture,
     /// The blocked signals.
     blocked: u64,
     /// `None` where the kernel does not say.
@@ -67,22 +68,39 @@ const OPENED_BY_RUNTIMES: [i32; 14] = [
 ];
 
 impl Surroundings {
-    /// Those of the calling thread, which has these credentials.
-    pub fn of(credentials: Credentials) -> Self {
+    /// Those of the calling thread, which has been looked at.
+    pub fn of(posture: Posture) -> Self {
         let (blocked, directory) = (sys::signal::blocked(), Place::of(CWD));
-        Surroundings { credentials, blocked, directory, umask: umask_of_one_thread() }
+        Surroundings { posture, blocked, directory, umask: umask_of_one_thread() }
     }
 
-    /// Compares them with those of now. Mask and umask are put back. `may_be_in` says where else the process may be.
-    pub fn kept(&self, callback: Callback, may_be_in: impl FnOnce(Place) -> bool) -> Result<()> {
-        let now = Surroundings::of(Credentials::read()?);
-        let mut changed = self.credentials(&now.credentials);
+    /// Compares them with those of now. Mask, umask, dumpable attribute and death signal are put back. `beside` says
+    /// that another callback runs, whose the directory and the dumpable attribute may be; `may_be_in` where else the
+    /// process may be.
+    pub fn kept(&self, callback: Callback, beside: bool, may_be_in: impl FnOnce(Place) -> bool) -> Result<()> {
+        let now = Surroundings::of(Posture::read()?);
+        let mut changed = self.credentials(&now.posture.credentials);
+        changed.extend(attributes(&self.posture.attributes, &now.posture.attributes));
+        let (was, is) = (self.posture.attributes.dumpable, now.posture.attributes.dumpable);
+        if was != is && !beside {
+            // The kernel itself closes a process whose ids change for a time.
+            if is {
+                changed.push(format!("the dumpable attribute from {was} to {is}"));
+            }
+            set_dumpable(was)?;
+        }
+        if let Some(signal) =
+            self.posture.death_signal.filter(|_| self.posture.death_signal != now.posture.death_signal)
+        {
+            privileges::arm_death_signal(signal)?;
+        }
         if blocks_differ(self.blocked, now.blocked) {
             changed.push(format!("the blocked signals from {:#x} to {:#x}", self.blocked, now.blocked));
             sys::signal::block(self.blocked);
         }
         if let (Some(was), Some(is)) = (self.directory, now.directory)
             && was != is
+            && !beside
             && !may_be_in(is)
         {
             changed.push(format!("the working directory from {} to {}", described(was), named(is)));
@@ -101,7 +119,7 @@ impl Surroundings {
     }
 
     fn credentials(&self, now: &Credentials) -> Vec<String> {
-        let was = &self.credentials;
+        let was = &self.posture.credentials;
         let mut changed = Vec::new();
         // Only master of the setuid flow can come to have root's id.
         if was == now || now.has_put_root_aside() && was.uid == [now.uid[0]; 3] && was.permitted == now.permitted {
@@ -124,6 +142,21 @@ impl Surroundings {
         }
         changed
     }
+}
+
+/// But for the one that belongs to the whole process.
+fn attributes(was: &Attributes, is: &Attributes) -> Vec<String> {
+    let mut changed = Vec::new();
+    if was.ambient != is.ambient {
+        changed.push(format!("the ambient capabilities from {:#x} to {:#x}", was.ambient, is.ambient));
+    }
+    if was.no_new_privs != is.no_new_privs {
+        changed.push(format!("no_new_privs from {} to {}", was.no_new_privs, is.no_new_privs));
+    }
+    if was.securebits != is.securebits {
+        changed.push(format!("the securebits from {:#x} to {:#x}", was.securebits, is.securebits));
+    }
+    changed
 }
 
 fn blocks_differ(was: u64, is: u64) -> bool {
@@ -204,6 +237,18 @@ mod tests {
         assert_eq!(sys::signal::blocked(), before | 1 << (libc::SIGUSR2 - 1));
         sys::signal::block(before);
         assert_eq!(sys::signal::blocked(), before);
+    }
+
+    /// What the kernel does as well when ids change for a time.
+    #[test]
+    fn a_thread_whose_death_signal_was_taken_has_it_again() {
+        use rustix::process::{Signal, parent_process_death_signal, set_parent_process_death_signal};
+        set_parent_process_death_signal(Some(Signal::TERM)).expect("armed");
+        let before = Surroundings::of(Posture::read().expect("posture"));
+        set_parent_process_death_signal(None).expect("taken");
+        before.kept(Callback::PrepareConfig, false, |_| true).expect("no error");
+        assert_eq!(parent_process_death_signal().expect("signal"), Some(Signal::TERM));
+        set_parent_process_death_signal(None).expect("taken");
     }
 
     #[test]
