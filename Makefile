@@ -24,7 +24,7 @@ GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C
 .DEFAULT_GOAL := help
 .PHONY: probe help setup build lib header generated install install-setuid vendor uninstall uninstall-setuid privileged-code run test test-rust test-go test-go-race test-go-next test-c test-c-library test-install \
 	check-symbols check-linkers sanitize test-rpc-race test-scenarios test-differential \
-	test-gob-differential test-killed test-privileges test-signals fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
+	test-gob-differential test-killed test-random-kills test-instances test-privileges test-signals fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -139,6 +139,12 @@ test-gob-differential: ## gob against Go's own: VALUES random values and as many
 
 test-killed: probe ## every process killed at every point: nothing may be left
 	$(TESTS) --test killed -- --nocapture
+
+test-random-kills: probe ## any process of each flow killed at R random moments (1000): nothing may be left; SEED repeats the draws
+	PINION_KILLS=$(or $(R),1000) $(if $(SEED),PINION_SEED=$(SEED)) $(TESTS) --test random_kills -- --nocapture
+
+test-instances: ## N instances at once (512), ROUNDS rounds (50) of 64 starts at once, and everything else that is done with instances
+	PINION_INSTANCES=$(or $(N),512) PINION_ROUNDS=$(or $(ROUNDS),50) PINION_AT_ONCE=64 $(TESTS) --test instances -- --nocapture --test-threads 1
 
 test-privileges: probe ## every process in every callback of every flow against its row of the contract, Rust, C and Go; root without each capability in turn
 	PINION_PRIVILEGES=all $(TESTS) --test privileges -- --nocapture

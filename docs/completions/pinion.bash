@@ -593,7 +593,7 @@ _pinion() {
             return 0
             ;;
         pinion__subcmd__start)
-            opts="-e -h --root --bundle --cwd --env --hostname --preserve-fds --setuid --init --stop-timeout --json --help"
+            opts="-e -h --root --bundle --cwd --env --hostname --preserve-fds --setuid --init --stop-timeout --json --log-size --log-files --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -628,6 +628,14 @@ _pinion() {
                     return 0
                     ;;
                 --stop-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-files)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -57,6 +57,8 @@ complete -c pinion -n "__fish_pinion_using_subcommand start" -s e -l env -d 'Add
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l hostname -d 'Names the container\'s host' -r
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l preserve-fds -d 'Hands N descriptors down to the program, from 3 on' -r
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l stop-timeout -d 'Kills a program that lives so long after a SIGTERM [default: 10]' -r
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l log-size -d 'Limits each file with its output, whose older content goes to NAME.out.1 … [default: no limit]' -r
+complete -c pinion -n "__fish_pinion_using_subcommand start" -l log-files -d 'How many such files are kept for a stream, the latest among them [default: 2]' -r
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l setuid -d 'Starts by the setuid-root starter, if one is installed: an ordinary user\'s container needs no user namespace'
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l init -d 'Runs the program as the child of a small first process; always without a bundle'
 complete -c pinion -n "__fish_pinion_using_subcommand start" -l json -d 'Prints the instance\'s record, for programs'

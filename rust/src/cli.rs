@@ -5,6 +5,7 @@
 mod arguments;
 mod container;
 mod instance;
+mod output;
 mod rpc;
 mod rpc_call;
 mod rpc_trace;

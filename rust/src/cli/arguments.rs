@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 
+use super::output::Limits;
+
 mod commands;
 
 pub use commands::whole;
@@ -96,6 +98,8 @@ pub struct Start {
     pub container: Container,
     /// `--json`
     pub json: bool,
+    /// `--log-size` and `--log-files`
+    pub log: Option<Limits>,
 }
 
 /// `pinion list`
@@ -246,7 +250,9 @@ fn name(matches: &mut ArgMatches) -> String {
 
 fn start(matches: &mut ArgMatches) -> Start {
     let json = matches.get_flag("json");
-    Start { name: name(matches), container: container(matches), json }
+    let files = matches.remove_one("log-files").unwrap_or(2);
+    let log = matches.remove_one("log-size").map(|size| Limits { size, files });
+    Start { name: name(matches), container: container(matches), json, log }
 }
 
 fn stop(matches: &mut ArgMatches) -> Stop {

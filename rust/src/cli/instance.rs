@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use super::arguments::{Exec, List, Start, Stop, Sweep};
 use super::run::{STARTER_NAME, end_as, host, uses_setuid};
-use super::{container, print};
+use super::{container, output, print};
 use crate::config::settings::NamespaceKind;
 use crate::engine::WaitStatus;
-use crate::engines::oci::instance::store::Found;
+use crate::engines::oci::instance::store::{Found, instance_of};
 use crate::engines::oci::instance::{Identity, Instance, Record, Store, Target};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::launch::Launch;
+use crate::log;
 
 /// How long everything of an instance may take to go after its container has been killed.
 const AFTER_KILL: Duration = Duration::from_secs(60);
@@ -28,13 +29,21 @@ pub fn start(asked: Start) -> Result<i32> {
     let record = Record::new(&asked.name, &new_id(), setuid)?;
     let locked = store.lock()?;
     let file = locked.create(&record)?;
-    let [out, err] = locked.output(&asked.name)?;
+    let files = locked.output(&asked.name)?;
     drop(locked);
-    let started = launch(&asked, &record, &file, [out, err], setuid);
+    let (output, copier) = match asked.log {
+        None => (files.map(OwnedFd::from), None),
+        Some(limits) => {
+            let (pipes, copier) = output::start(Store::open()?, &asked.name, files, limits)?;
+            (pipes.map(OwnedFd::from), Some(copier))
+        }
+    };
+    let started = launch(&asked, &record, &file, output, setuid);
     if matches!(started, Ok(status) if status == WaitStatus::exit(0)) {
         drop(file);
         return if asked.json { print(&as_json(&found(&store, &asked.name)?.record)?) } else { Ok(0) };
     }
+    copier.map_or(Ok(()), |copier| copier.end())?;
     // What the starter said stands where the container's words would stand.
     let said = std::fs::read(store.path().join(format!("{}.err", asked.name))).unwrap_or_default();
     std::io::stderr().write_all(&said).tried(|| "write to stderr")?;
@@ -46,13 +55,18 @@ pub fn start(asked: Start) -> Result<i32> {
     end_as(started?)
 }
 
-fn launch(asked: &Start, record: &Record, file: &File, output: [File; 2], setuid: bool) -> Result<WaitStatus> {
+fn launch(asked: &Start, record: &Record, file: &File, output: [OwnedFd; 2], setuid: bool) -> Result<WaitStatus> {
     // Beyond those that the container inherits.
     let first = 3 + i32::try_from(asked.container.preserve_fds).unwrap_or_default();
     let lock = rustix::io::fcntl_dupfd_cloexec(file, first).tried(|| "hand the record's lock on")?;
-    let instance = Instance { name: record.name.clone(), id: record.id.clone(), record: lock.as_raw_fd() };
+    let user = rustix::process::getuid().as_raw();
+    let instance = Instance { name: record.name.clone(), id: record.id.clone(), user, record: lock.as_raw_fd() };
     let document = container::instance(&asked.container, instance)?;
     let (host, [out, err]) = (host()?, output);
+    // Nothing else of the caller's, such as a lock or a pipe, is to stay open for as long as the instance runs.
+    sys::descriptor::close_on_exec_from(first)?;
+    // Nor is the file system with the caller's directory to be in use for so long. Every path is an absolute one by now.
+    std::env::set_current_dir("/").tried(|| "change to \"/\"")?;
     let null = File::open("/dev/null").tried(|| "open \"/dev/null\"")?;
     let launch = Launch::new(&host, STARTER_NAME, &document).use_suid(setuid).cleanup_host(true).pass(lock);
     launch.stdin(null).stdout(out).stderr(err).run()
@@ -88,9 +102,14 @@ fn open(name: &str, process: Option<Identity>) -> Result<OwnedFd> {
 /// The instances, as a table or as JSON.
 pub fn list(asked: &List) -> Result<String> {
     let store = Store::open()?;
-    let mut all = store.lock()?.all()?;
-    all.retain(|found| found.alive);
-    let records: Vec<&Record> = all.iter().map(|found| &found.record).collect();
+    let mut records = Vec::new();
+    for (_, found) in store.lock()?.all()? {
+        match found {
+            Ok(found) if found.alive => records.push(found.record),
+            Ok(_) => {}
+            Err(error) => log::warning(format_args!("{error}")),
+        }
+    }
     if asked.json {
         return as_json(&records);
     }
@@ -105,10 +124,16 @@ pub fn list(asked: &List) -> Result<String> {
             record.name,
             pid(record.container),
             pid(record.master),
-            program.escape_debug()
+            printable(&program)
         );
     }
     Ok(text)
+}
+
+/// As it is, but for what would leave its line or move the cursor.
+fn printable(text: &str) -> String {
+    let plain = |letter: char| ['\'', '"', '\\'].contains(&letter);
+    text.chars().map(|letter| if plain(letter) { letter.into() } else { letter.escape_debug().to_string() }).collect()
 }
 
 /// Ends an instance.
@@ -160,11 +185,12 @@ pub fn exec(asked: &Exec) -> Result<i32> {
 pub fn sweep(asked: &Sweep) -> Result<String> {
     let store = Store::open()?;
     let locked = store.lock()?;
+    let lives = |found: &Result<Found>| found.as_ref().map_or(true, |found| found.alive);
     let alive: Vec<String> =
-        locked.all()?.into_iter().filter(|found| found.alive).map(|found| found.record.name).collect();
+        locked.all()?.into_iter().filter(|(_, found)| lives(found)).map(|(name, _)| name).collect();
     let mut text = String::new();
     for name in locked.names()? {
-        if name.rsplit_once('.').is_some_and(|(stem, _)| alive.iter().any(|alive| alive == stem)) {
+        if instance_of(&name).is_some_and(|instance| alive.iter().any(|alive| alive == instance)) {
             continue;
         }
         if !asked.dry_run {

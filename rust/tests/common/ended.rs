@@ -84,10 +84,8 @@ impl Run {
         let by_itself =
             |event: &Value| event["event"] == "exit" && (event["role"] == "starter" || event["role"] == "master");
         let events = self.record();
-        if events
-            .iter()
-            .any(|event| event["event"] == "process" && event["role"] == "master" && event["parent"] != Value::Null)
-        {
+        // Written down when master has been made, which may be killed before it writes anything.
+        if events.iter().any(|event| event["event"] == "step" && event["name"] == "daemon") {
             return None;
         }
         let pids = events.iter().filter(|_| events.iter().any(by_itself)).filter_map(|event| event["pid"].as_i64());

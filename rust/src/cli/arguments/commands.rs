@@ -57,7 +57,21 @@ pub(super) fn start_command() -> Command {
         .bin_name("pinion start")
         .about("Starts an instance: a container that runs on by itself and is found again by its name")
         .arg(instance_name());
-    container_options(command).arg(flag("json", "Prints the instance's record, for programs"))
+    container_options(command)
+        .arg(flag("json", "Prints the instance's record, for programs"))
+        .arg(
+            option(
+                "log-size",
+                "BYTES",
+                "Limits each file with its output, whose older content goes to NAME.out.1 … [default: no limit]",
+            )
+            .value_parser(value_parser!(u64).range(1..)),
+        )
+        .arg(
+            option("log-files", "N", "How many such files are kept for a stream, the latest among them [default: 2]")
+                .value_parser(value_parser!(u32).range(1..=1000))
+                .requires("log-size"),
+        )
 }
 
 pub(super) fn list_command() -> Command {

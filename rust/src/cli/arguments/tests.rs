@@ -119,7 +119,7 @@ fn instances_have_names() {
     };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let container = Container { hostname: Some("h".into()), args: words(&["sh", "-c", "x"]), ..Default::default() };
-    let start = Start { name: "web".into(), container, json: true };
+    let start = Start { name: "web".into(), container, json: true, log: None };
     assert_eq!(request(&["start", "web", "--json", "--hostname", "h", "sh", "-c", "x"]), Request::Start(start));
     let exec = Exec { name: "web".into(), env: words(&["A=1"]), args: words(&["ls", "-l"]), ..Default::default() };
     assert_eq!(request(&["exec", "-e", "A=1", "web", "ls", "-l"]), Request::Exec(exec));

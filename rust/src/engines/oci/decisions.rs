@@ -86,7 +86,11 @@ pub fn decide(config: &OciConfig, caller: Caller) -> Result<(Decisions, Prepared
     override_process(&mut document, config)?;
     let spec = spec::parse(&document)?;
     root.path = root_path(&spec, &root.bundle)?;
-    let process = Process::from_spec(&spec.process, config.preserve_fds, config.init)?;
+    let mut process = Process::from_spec(&spec.process, config.preserve_fds, config.init)?;
+    if config.instance.is_some() && process.umask.is_none() {
+        // The caller's, as without an instance; master, from which the program would have it, has an empty one.
+        process.umask = Some(own_umask()?);
+    }
     let decisions = decisions(&spec, caller)?;
     let actions = actions::plan(&spec, root)?;
     let started = config.instance.clone().map(|instance| {
@@ -94,6 +98,13 @@ pub fn decide(config: &OciConfig, caller: Caller) -> Result<(Decisions, Prepared
         Started { instance, join, setuid: caller.setuid }
     });
     Ok((decisions, Prepared { actions, process, started, cwd: None }))
+}
+
+fn own_umask() -> Result<u32> {
+    const STATUS: &str = "/proc/self/status";
+    let text = fs::read_to_string(STATUS).tried(|| format!("read {STATUS:?}"))?;
+    let umask = text.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("Umask:")?.trim(), 8).ok());
+    umask.ok_or_else(|| Error::new(ErrorKind::Protocol, format!("read {STATUS:?}: no umask")))
 }
 
 fn document(config: &OciConfig, caller: Caller) -> Result<(Value, RootDirectory)> {

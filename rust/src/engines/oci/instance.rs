@@ -35,6 +35,8 @@ pub struct Instance {
     pub name: String,
     /// What tells it from an earlier one of that name.
     pub id: String,
+    /// Whose it is, as the host numbers users.
+    pub user: u32,
     /// The open record, locked: a descriptor of the caller's.
     pub record: RawFd,
 }
@@ -206,7 +208,7 @@ impl Instance {
 impl Instance {
     /// Changes the record under the directory's lock.
     fn change(&self, change: impl FnOnce(&mut Record) -> Result<()>) -> Result<()> {
-        let store = Store::open()?;
+        let store = Store::of(self.user)?;
         let _locked = store.lock()?;
         let mut file = self.record()?;
         let mut record = Record::read(&mut file)?;
@@ -216,7 +218,7 @@ impl Instance {
 
     /// The clean-up: nobody is to find it any more.
     pub fn forget(&self) -> Result<()> {
-        Store::open()?.lock()?.forget(&self.name, &self.id)
+        Store::of(self.user)?.lock()?.forget(&self.name, &self.id)
     }
 }
 

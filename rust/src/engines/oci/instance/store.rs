@@ -5,10 +5,10 @@
 //! instance hold the lock of its record as long as they live, so that a record without one is of an instance that is gone.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::Record;
@@ -48,21 +48,23 @@ impl Store {
     /// directory for the user, `/tmp/pinion-UID` elsewhere.
     pub fn open() -> Result<Self> {
         let uid = rustix::process::getuid().as_raw();
-        let own = PathBuf::from(format!("/run/user/{uid}"));
-        let path = match uid {
-            0 => PathBuf::from("/run/pinion"),
-            _ if own.is_dir() => own.join("pinion"),
-            _ => PathBuf::from(format!("/tmp/pinion-{uid}")),
-        };
-        Self::at(path, uid)
+        Self::make(path_of(uid), uid)
+    }
+
+    /// The same in a process of an instance, in whose user namespace `user` may have another id than on the host.
+    pub fn of(user: u32) -> Result<Self> {
+        Self::at(path_of(user), rustix::process::getuid().as_raw())
+    }
+
+    fn make(path: PathBuf, uid: u32) -> Result<Self> {
+        match mkdirat(rustix::fs::CWD, &path, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => Self::at(path, uid),
+            Err(errno) => Err(errno).tried(|| format!("make the directory of instances {path:?}")),
+        }
     }
 
     fn at(path: PathBuf, uid: u32) -> Result<Self> {
         let what = || format!("open the directory of instances {path:?}");
-        match mkdirat(rustix::fs::CWD, &path, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno).tried(|| format!("make the directory of instances {path:?}")),
-        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = openat(rustix::fs::CWD, &path, flags, Mode::empty()).tried(what)?;
         let status = fstat(&directory).tried(what)?;
@@ -95,6 +97,21 @@ impl Store {
     }
 }
 
+impl AsFd for Store {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+fn path_of(user: u32) -> PathBuf {
+    let own = PathBuf::from(format!("/run/user/{user}"));
+    match user {
+        0 => PathBuf::from("/run/pinion"),
+        _ if own.is_dir() => own.join("pinion"),
+        _ => PathBuf::from(format!("/tmp/pinion-{user}")),
+    }
+}
+
 /// Refuses a name by which no file should be called.
 pub fn check_name(name: &str) -> Result<()> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -123,8 +140,25 @@ impl Locked<'_> {
 
     /// New files for the standard output and the standard error stream.
     pub fn output(&self, name: &str) -> Result<[File; 2]> {
-        let [out, err] = OUTPUT.map(|ending| self.make(&format!("{name}{ending}"), OFlags::WRONLY | OFlags::APPEND));
+        let [out, err] = OUTPUT.map(|ending| self.make(&format!("{name}{ending}"), OFlags::RDWR | OFlags::APPEND));
         Ok([out?, err?])
+    }
+
+    /// Makes room for the older content of an output file, `NAME.1`, where so many files are kept of it. None if that
+    /// is the only one.
+    pub fn shift(&self, name: &str, files: u32) -> Result<Option<File>> {
+        if files < 2 {
+            return Ok(None);
+        }
+        self.unlink(&format!("{name}.{}", files - 1))?;
+        for number in (1..files - 1).rev() {
+            let (from, to) = (format!("{name}.{number}"), format!("{name}.{}", number + 1));
+            match renameat(&self.store.directory, &from, &self.store.directory, &to) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno).tried(|| format!("rename {:?}", self.store.path.join(&from))),
+            }
+        }
+        self.make(&format!("{name}.1"), OFlags::WRONLY).map(Some)
     }
 
     fn make(&self, name: &str, access: OFlags) -> Result<File> {
@@ -133,18 +167,18 @@ impl Locked<'_> {
         made.map(File::from).tried(|| format!("make {:?}", self.store.path.join(name)))
     }
 
-    /// The instance of a name.
+    /// The instance of a name. What is no file of the user's own has been written by no start, and counts as none.
     pub fn find(&self, name: &str) -> Result<Option<Found>> {
         check_name(name)?;
         let path = format!("{name}{ENDING}");
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mut file = match openat(&self.store.directory, &path, flags, Mode::empty()) {
             Ok(file) => File::from(file),
-            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::ISDIR | Errno::NXIO) => return Ok(None),
             Err(errno) => return Err(errno).tried(|| format!("open {:?}", self.store.path.join(&path))),
         };
         let during = |error: Error| error.during(format!("{:?}", self.store.path.join(&path)));
-        let alive = is_locked(&file).map_err(during)?;
+        let Some(alive) = is_locked(&file).map_err(during)? else { return Ok(None) };
         match Record::read(&mut file) {
             Ok(record) => Ok(Some(Found { alive: alive && record.boot == super::boot()?, record, file })),
             // Nobody lives whose record it could be.
@@ -155,12 +189,10 @@ impl Locked<'_> {
         }
     }
 
-    /// Every instance that is written down, by name.
-    pub fn all(&self) -> Result<Vec<Found>> {
-        let mut names = self.names()?;
-        names.retain(|name| name.ends_with(ENDING));
-        let found = names.iter().map(|name| self.find(name.trim_end_matches(ENDING)));
-        found.filter_map(Result::transpose).collect()
+    /// Every instance that is written down, by name; an error is about a record that is held and cannot be read.
+    pub fn all(&self) -> Result<Vec<(String, Result<Found>)>> {
+        let names = self.names()?.into_iter().filter_map(|name| name.strip_suffix(ENDING).map(str::to_owned));
+        Ok(names.filter_map(|name| self.find(&name).transpose().map(|found| (name, found))).collect())
     }
 
     /// Every file.
@@ -179,7 +211,8 @@ impl Locked<'_> {
 
     /// Removes what is written down of an instance, its output as well.
     pub fn remove(&self, name: &str) -> Result<()> {
-        OUTPUT.iter().chain([&ENDING]).try_for_each(|ending| self.unlink(&format!("{name}{ending}")))
+        let mut files = self.names()?.into_iter().filter(|file| instance_of(file) == Some(name));
+        files.try_for_each(|file| self.unlink(&file))
     }
 
     /// Removes the record alone, if it is that of `id`.
@@ -199,15 +232,24 @@ impl Locked<'_> {
     }
 }
 
-/// Whether a process of the instance holds its lock.
-fn is_locked(file: &File) -> Result<bool> {
+/// Whose file this is by its name: a record, or output, older ones numbered.
+pub fn instance_of(file: &str) -> Option<&str> {
+    let (stem, ending) = file.rsplit_once('.')?;
+    let numbered = ending.bytes().all(|byte| byte.is_ascii_digit());
+    let whole = if numbered { stem } else { file };
+    let named = OUTPUT.iter().find_map(|ending| whole.strip_suffix(ending));
+    named.or_else(|| whole.strip_suffix(ENDING).filter(|_| !numbered))
+}
+
+/// Whether a process of the instance holds its lock; `None` if this is no regular file.
+fn is_locked(file: &File) -> Result<Option<bool>> {
     let what = || "look at the lock of an instance's record";
     if !FileType::from_raw_mode(fstat(file).tried(what)?.st_mode).is_file() {
-        return Err(Error::new(ErrorKind::Refused, "it is no regular file").with_help("remove it"));
+        return Ok(None);
     }
     match flock(file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => flock(file, FlockOperation::Unlock).tried(what).map(|()| false),
-        Err(Errno::WOULDBLOCK) => Ok(true),
+        Ok(()) => flock(file, FlockOperation::Unlock).tried(what).map(|()| Some(false)),
+        Err(Errno::WOULDBLOCK) => Ok(Some(true)),
         Err(errno) => Err(errno).tried(what),
     }
 }
@@ -217,7 +259,7 @@ mod tests {
     use super::*;
 
     fn store(folder: &tempfile::TempDir) -> Result<Store> {
-        Store::at(folder.path().join("store"), rustix::process::getuid().as_raw())
+        Store::make(folder.path().join("store"), rustix::process::getuid().as_raw())
     }
 
     #[test]
@@ -231,13 +273,30 @@ mod tests {
         assert!(locked.find("a").expect("found").expect("there").alive);
         drop(file);
         let found = locked.all().expect("all");
-        assert_eq!((found.len(), found[0].alive, found[0].record.id.as_str()), (1, false, "1"));
+        let [(name, Ok(found))] = found.as_slice() else { panic!("one") };
+        assert_eq!((name.as_str(), found.alive, found.record.id.as_str()), ("a", false, "1"));
         let _file = locked.create(&again).expect("room was made");
         // The earlier one's clean-up finds another's record.
         locked.forget("a", "1").expect("nothing to forget");
         assert!(locked.find("a").expect("found").is_some());
         locked.forget("a", "2").expect("forgotten");
         assert!(locked.find("a").expect("looked").is_none());
+    }
+
+    #[test]
+    fn a_file_is_of_the_instance_that_its_name_begins_with() {
+        for (file, name) in [
+            ("a.json", Some("a")),
+            ("a.out", Some("a")),
+            ("a.err.12", Some("a")),
+            ("a.out.json", Some("a.out")),
+            ("a.out.1.out", Some("a.out.1")),
+            ("a.json.1", None),
+            ("a.1", None),
+            ("a", None),
+        ] {
+            assert_eq!(instance_of(file), name, "{file}");
+        }
     }
 
     #[test]
@@ -269,13 +328,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_named() {
+    fn what_is_no_record_is_of_nobody() {
         let folder = tempfile::tempdir().expect("folder");
         let store = store(&folder).expect("store");
         let locked = store.lock().expect("lock");
         let path = store.path().join("a.json");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("fifo");
-        assert!(locked.find("a").err().expect("refused").to_string().contains("no regular file"));
+        assert!(locked.find("a").expect("looked").is_none());
         std::fs::remove_file(&path).expect("removed");
         std::fs::write(&path, "{").expect("written");
         assert!(!locked.find("a").expect("found").expect("there").alive);
