@@ -162,9 +162,11 @@ fn tell(starter: &mut StarterConfig, decisions: &Decisions) -> Result<()> {
     starter.add_uid_mappings(&identity.uid_mappings)?;
     starter.add_gid_mappings(&identity.gid_mappings)?;
     let creates_user = decisions.create.contains(&NamespaceKind::User);
-    starter.set_hybrid_workflow(creates_user && matches!(identity.maps, Maps::Helpers | Maps::Root))?;
+    starter.set_hybrid_workflow(
+        creates_user && matches!(identity.maps, Maps::Helpers | Maps::Root | Maps::OwnIdsBySetuid),
+    )?;
     starter.set_allow_setgroups(matches!(identity.maps, Maps::Helpers | Maps::Root))?;
-    starter.set_no_setgroups(identity.maps == Maps::OwnIds)?;
+    starter.set_no_setgroups(matches!(identity.maps, Maps::OwnIds | Maps::OwnIdsBySetuid))?;
     if creates_user && identity.maps == Maps::Helpers {
         starter.set_newuidmap_path()?;
         starter.set_newgidmap_path()?;

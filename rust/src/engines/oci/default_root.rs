@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use super::identity::Caller;
 use super::methods::furniture::Item;
 use super::process::DEFAULT_PATH;
+use crate::config::names::capability_names;
 use crate::error::{Error, ErrorKind, Result};
+use crate::privileges::Credentials;
 
 /// Host directories that a program needs to run. /nix and /gnu are there on hosts that keep all programs in them.
 const SYSTEM: &[&str] =
@@ -55,7 +57,7 @@ pub fn of_host(caller: Caller) -> Result<DefaultRoot> {
         Error::new(ErrorKind::NotFound, format!("make a root: none of {names} is a directory"))
             .with_help("give a root directory (--root) or a bundle (--bundle)")
     })?;
-    let mut document = document(over, true, caller);
+    let mut document = document(over, true, caller)?;
     let mut items = Vec::new();
     let mut mounts = Vec::new();
     for path in SYSTEM {
@@ -79,12 +81,12 @@ pub fn of_host(caller: Caller) -> Result<DefaultRoot> {
 /// A root of a directory.
 pub fn of_directory(path: &Path, caller: Caller) -> Result<DefaultRoot> {
     let path = path.to_str().ok_or_else(|| Error::invalid(format!("the root {path:?} is not UTF-8")))?;
-    let mut document = document(path, false, caller);
+    let mut document = document(path, false, caller)?;
     document["mounts"] = Value::Array(private_mounts());
     Ok(DefaultRoot { document, fresh: false, items: Vec::new() })
 }
 
-fn document(root: &str, read_only: bool, caller: Caller) -> Value {
+fn document(root: &str, read_only: bool, caller: Caller) -> Result<Value> {
     let mut namespaces = vec!["pid", "mount", "ipc", "uts"];
     let mut maps = (Value::Null, Value::Null);
     if caller.needs_user_namespace() {
@@ -94,11 +96,16 @@ fn document(root: &str, read_only: bool, caller: Caller) -> Value {
     }
     let namespaces: Vec<Value> = namespaces.into_iter().map(|kind| json!({"type": kind})).collect();
     let capabilities = if caller.is_root() {
-        json!({"bounding": ROOT_CAPABILITIES, "permitted": ROOT_CAPABILITIES, "effective": ROOT_CAPABILITIES})
+        // What root itself lacks, it does without.
+        let permitted = Credentials::read()?.permitted;
+        let names = capability_names(permitted);
+        let kept: Vec<&str> =
+            ROOT_CAPABILITIES.iter().copied().filter(|name| names.iter().any(|has| has == name)).collect();
+        json!({"bounding": kept, "permitted": kept, "effective": kept})
     } else {
         json!({})
     };
-    json!({
+    Ok(json!({
         "ociVersion": "1.2.0",
         "process": {
             "user": {"uid": caller.uid, "gid": caller.gid},
@@ -120,7 +127,7 @@ fn document(root: &str, read_only: bool, caller: Caller) -> Value {
             ],
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
         },
-    })
+    }))
 }
 
 fn private_mounts() -> Vec<Value> {

@@ -61,6 +61,9 @@ pub enum Maps {
     OwnIds,
     /// An ordinary user's ranges: newuidmap and newgidmap, with the container's process alone in the namespace.
     Helpers,
+    /// The single own ids of an ordinary user who has called a setuid-root starter: the core, with groups switched off, and the
+    /// container's process alone in the namespace.
+    OwnIdsBySetuid,
     /// Real root, or a setuid-root starter: the core, with the container's process alone in the namespace.
     Root,
 }
@@ -130,7 +133,7 @@ impl Identity {
         {
             return Err(Error::invalid(format!("{place}: {gid} is not mapped by linux.gidMappings")));
         }
-        if self.maps == Maps::OwnIds && self.gids.len() > 1 {
+        if matches!(self.maps, Maps::OwnIds | Maps::OwnIdsBySetuid) && self.gids.len() > 1 {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!("process.user.additionalGids: user {} may not set groups with a map of one id", caller.uid),
@@ -182,7 +185,12 @@ fn who_maps(
     if let Some((place, _)) = mapped.iter().find(|(_, mappings)| mappings.is_empty()) {
         return Err(Error::invalid(format!("{place}: a new user namespace needs it")));
     }
-    if !caller.needs_user_namespace() {
+    if caller.setuid {
+        let own = |map: &[IdMapping], id| matches!(map, [one] if one.size == 1 && one.host_id == id);
+        let single = own(uid_mappings, caller.uid) && own(gid_mappings, caller.gid);
+        return Ok(if single { Maps::OwnIdsBySetuid } else { Maps::Root });
+    }
+    if caller.is_root() {
         return Ok(Maps::Root);
     }
     let mut single = true;
@@ -262,6 +270,7 @@ mod tests {
         assert_eq!(maps(USER, own(), range()), Maps::Helpers);
         assert_eq!(maps(ROOT, range(), range()), Maps::Root);
         assert_eq!(maps(SETUID, range(), range()), Maps::Root);
+        assert_eq!(maps(SETUID, own(), own()), Maps::OwnIdsBySetuid);
         let host = decide(
             ROOT,
             UserNamespace::Host,
