@@ -63,12 +63,17 @@ pub struct Host {
     pub level_variable: Cow<'static, str>,
     /// Whether the policy of `/etc/pinion` holds for the setuid flow, and nothing is believed of what an engine has looked at. A
     /// product with a configuration of its own decides by that.
+    #[cfg(feature = "policy")]
     pub policy: bool,
 }
 
 impl Default for Host {
     fn default() -> Self {
-        Host { level_variable: log::LEVEL_VARIABLE.into(), policy: false }
+        Host {
+            level_variable: log::LEVEL_VARIABLE.into(),
+            #[cfg(feature = "policy")]
+            policy: false,
+        }
     }
 }
 
@@ -220,6 +225,7 @@ impl Start {
         let facts = facts()?;
         if facts.setuid {
             privileges::setuid::lower()?;
+            #[cfg(feature = "policy")]
             if host.policy {
                 permission::begin(&facts)?;
             }

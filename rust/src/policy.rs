@@ -82,7 +82,8 @@ static IN_FORCE: OnceLock<Policy> = OnceLock::new();
 /// The policy that holds for this start and all of its processes; none where the starter is not setuid, and where it is one of a
 /// product with a configuration of its own.
 pub fn in_force() -> Option<&'static Policy> {
-    IN_FORCE.get()
+    // Nothing of it is to be in a library whose programs cannot ask for it.
+    if cfg!(feature = "policy") { IN_FORCE.get() } else { None }
 }
 
 impl Policy {

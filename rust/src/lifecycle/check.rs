@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The privilege contract, enforced: before a callback is called the kernel is asked what the process really has.
 
-use std::fmt::Debug;
-
 use crate::config::settings::CapabilitySets;
 use crate::engine::contract::{Callback, Capabilities, Dumpable, Ids, Privileges, Securebits, Set};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,26 +19,27 @@ pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<Posture> {
     // An engine of the setuid flow may have got root back and put it aside.
     let put_aside = row.capabilities == Capabilities::Regain && is.credentials.has_put_root_aside();
     let uid = if put_aside { None } else { wanted_uid(plan, row.ids) };
-    differs.look("user ids", uid.map(|uid| [uid; 3]), is.credentials.uid, |ids| format!("{ids:?}"));
+    differs.look_ids("user ids", uid, is.credentials.uid);
     for (name, wanted, is) in capabilities(plan, &row, &is, put_aside) {
-        differs.look(&format!("{name} capabilities"), wanted, is, |set| format!("{set:#x}"));
+        differs.look(&format!("{name} capabilities"), wanted, is, hexadecimal);
     }
     if role == Role::Stage2 {
         let wanted = plan.container.capabilities.bounding;
         let beyond = bounding_among(plan.facts.known_capabilities & !wanted)?;
-        differs.look("bounding capabilities beyond the configured ones", Some(0), beyond, |set| format!("{set:#x}"));
+        differs.look("bounding capabilities beyond the configured ones", Some(0), beyond, hexadecimal);
     }
     let came = &plan.facts.attributes;
     let no_new_privs = Some(came.no_new_privs || row.no_new_privs);
-    differs.look("no_new_privs", no_new_privs, is.attributes.no_new_privs, bool::to_string);
+    differs.look("no_new_privs", no_new_privs.map(u64::from), is.attributes.no_new_privs.into(), truth);
     let securebits = match row.securebits {
         Securebits::None if may_have_stayed(plan, &row) => None,
         Securebits::None => Some(0),
         Securebits::Callers => Some(came.securebits),
         Securebits::KeepCaps => Some(came.securebits | KEEP_CAPS),
     };
-    differs.look("securebits", securebits, is.attributes.securebits, |bits| format!("{bits:#x}"));
-    differs.look("dumpable attribute", wanted_dumpable(plan, &row), is.attributes.dumpable, bool::to_string);
+    differs.look("securebits", securebits.map(u64::from), is.attributes.securebits.into(), hexadecimal);
+    let dumpable = wanted_dumpable(plan, &row).map(u64::from);
+    differs.look("dumpable attribute", dumpable, is.attributes.dumpable.into(), truth);
     differs.none_in(callback, role).map(|()| is)
 }
 
@@ -50,11 +49,11 @@ pub fn check_on_host(callback: Callback) -> Result<Posture> {
     let is = Posture::read()?;
     let [uid, ..] = is.credentials.uid;
     let mut differs = Differs(Vec::new());
-    differs.look("user ids", Some([uid; 3]), is.credentials.uid, |ids| format!("{ids:?}"));
-    differs.look("group ids", Some([is.credentials.gid[0]; 3]), is.credentials.gid, |ids| format!("{ids:?}"));
+    differs.look_ids("user ids", Some(uid), is.credentials.uid);
+    differs.look_ids("group ids", Some(is.credentials.gid[0]), is.credentials.gid);
     if uid != 0 {
         for (name, is) in sets(&is) {
-            differs.look(&format!("{name} capabilities"), Some(0), is, |set| format!("{set:#x}"));
+            differs.look(&format!("{name} capabilities"), Some(0), is, hexadecimal);
         }
     }
     differs.none_in(callback, crate::trace::role()).map(|()| is)
@@ -122,14 +121,32 @@ fn wanted_dumpable(plan: &Plan, row: &Privileges) -> Option<bool> {
     }
 }
 
+fn hexadecimal(set: u64) -> String {
+    format!("{set:#x}")
+}
+
+fn truth(flag: u64) -> String {
+    (flag != 0).to_string()
+}
+
 /// Everything that is not as it should be.
 struct Differs(Vec<String>);
 
 impl Differs {
-    fn look<T: PartialEq + Debug>(&mut self, what: &str, wanted: Option<T>, is: T, show: impl Fn(&T) -> String) {
+    fn look(&mut self, what: &str, wanted: Option<u64>, is: u64, show: fn(u64) -> String) {
         if let Some(wanted) = wanted.filter(|wanted| *wanted != is) {
-            self.0.push(format!("{what}: {}, the contract says {}", show(&is), show(&wanted)));
+            self.note(what, &show(is), &show(wanted));
         }
+    }
+
+    fn look_ids(&mut self, what: &str, wanted: Option<u32>, is: [u32; 3]) {
+        if let Some(wanted) = wanted.filter(|wanted| is != [*wanted; 3]) {
+            self.note(what, &format!("{is:?}"), &format!("{:?}", [wanted; 3]));
+        }
+    }
+
+    fn note(&mut self, what: &str, is: &str, wanted: &str) {
+        self.0.push(format!("{what}: {is}, the contract says {wanted}"));
     }
 
     fn none_in(self, callback: Callback, role: Role) -> Result<()> {

@@ -66,11 +66,7 @@ pub fn end_unless<T>(failure: i32, result: Result<T>) -> T {
 }
 
 /// Calls the process's one callback with the launcher's configuration.
-pub fn run(
-    configuration: &[u8],
-    callback: Callback,
-    body: impl FnOnce(&Engine, &Context) -> CallbackResult,
-) -> Result<()> {
+pub fn run(configuration: &[u8], callback: Callback, body: fn(&Engine, &Context) -> CallbackResult) -> Result<()> {
     let engine = registry::get(configuration)?;
     let context = Context::new()?;
     call(callback, || body(&engine, &context))

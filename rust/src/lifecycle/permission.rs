@@ -6,13 +6,13 @@ use crate::config::Settings;
 use crate::config::settings::NamespaceKind;
 use crate::error::{Result, Tried};
 use crate::plan::Facts;
-use crate::policy::{self, Caller, Policy};
-use crate::privileges::setuid;
+use crate::policy::{self, Caller};
 
 /// Lets root's policy hold for this start, if it lets the caller start containers at all. Root's id is put aside by now.
+#[cfg(feature = "policy")]
 pub fn begin(facts: &Facts) -> Result<()> {
-    let root = setuid::raise()?;
-    let policy = Policy::read()?;
+    let root = crate::privileges::setuid::raise()?;
+    let policy = policy::Policy::read()?;
     drop(root);
     policy.permits_caller(facts.uid, facts.gid, &groups()?)?;
     policy.enforce();

@@ -28,7 +28,7 @@ static SERVER: OnceLock<Server> = OnceLock::new();
 
 /// What the methods of this process ask, if a policy holds for them.
 pub fn server() -> Option<&'static Server> {
-    SERVER.get()
+    if cfg!(feature = "policy") { SERVER.get() } else { None }
 }
 
 /// Makes this process an RPC server that asks the policy, if one is in force. `own` are the namespaces that were made

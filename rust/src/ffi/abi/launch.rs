@@ -49,12 +49,12 @@ pub struct pinion_launch_options {
     pub cleanup_host: bool,
 }
 
-fn launch<R>(
+fn launch(
     name: pinion_view,
     json: pinion_view,
     options: *const pinion_launch_options,
-    go: impl FnOnce(Launch<'_>) -> Result<R>,
-) -> Result<R> {
+    go: fn(Launch<'_>) -> Result<WaitStatus>,
+) -> Result<WaitStatus> {
     let minimum = size_of::<pinion_launch_options>();
     // SAFETY: numbers and pointers may be all zero; the structure begins with its size.
     let options: pinion_launch_options = unsafe { sized(options, minimum, "the options of a launch") }?;
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn pinion_launch_exec(
     json: pinion_view,
     options: *const pinion_launch_options,
 ) -> *mut pinion_error {
-    guard(|| launch(name, json, options, |launch| launch.exec()).map(|never| match never {}))
+    guard(|| launch(name, json, options, |launch| match launch.exec()? {}).map(drop))
 }
 
 /// Starts the starter, waits for its end and stores in `status` how it ended, as wait(2) encodes it. A program that

@@ -18,15 +18,12 @@ impl<T: Send + 'static> Activity<T> {
     pub fn begin(body: impl FnOnce() -> Result<T> + Send + 'static) -> Result<Self> {
         let activity = Activity { ended: Context::new()?, result: Arc::new(Mutex::new(None)) };
         let (ended, result) = (activity.ended.clone(), Arc::clone(&activity.result));
-        let thread = std::thread::Builder::new().name("pinion-callback".into());
-        thread
-            .spawn(move || {
-                let returned = body();
-                *lock(&result) = Some(returned);
-                // An event counter takes one increment at any time.
-                let _ = ended.cancel();
-            })
-            .tried(|| "make a thread for a callback")?;
+        spawn(Box::new(move || {
+            let returned = body();
+            *lock(&result) = Some(returned);
+            // An event counter takes one increment at any time.
+            let _ = ended.cancel();
+        }))?;
         Ok(activity)
     }
 
@@ -45,6 +42,12 @@ impl<T: Send + 'static> Activity<T> {
         let result = lock(&self.result).take();
         result.unwrap_or_else(|| Err(Error::new(ErrorKind::Protocol, "the callback has not returned yet")))
     }
+}
+
+/// One kind of thread for all of them: each other one would cost a program some kilobytes of the standard library's.
+fn spawn(body: Box<dyn FnOnce() + Send>) -> Result<()> {
+    let thread = std::thread::Builder::new().name("pinion-callback".into());
+    thread.spawn(body).map(drop).tried(|| "make a thread for a callback")
 }
 
 impl<T> AsFd for Activity<T> {

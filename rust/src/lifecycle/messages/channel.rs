@@ -53,57 +53,15 @@ impl<S: Serialize + Named, R: DeserializeOwned + Named> Channel<S, R> {
 
     /// Sends a message. A peer that is gone is an error of kind [`PeerDied`](ErrorKind::PeerDied).
     pub fn send(&self, message: &S, fds: &[BorrowedFd<'_>]) -> Result<()> {
-        let bytes = serde_json::to_vec(message).map_err(|error| Error::invalid(format!("write a message: {error}")))?;
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MESSAGE_FDS))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
-            return Err(Error::invalid(format!("send {} descriptors in one message", fds.len())));
-        }
-        trace::message("send", message.name());
-        loop {
-            match sendmsg(&self.fd, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL) {
-                Ok(_) => return Ok(()),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => {
-                    return Err(Error::new(ErrorKind::PeerDied, "send a message: the other process is gone"));
-                }
-                Err(errno) => return Err(Error::system("send a message", errno.raw_os_error())),
-            }
-        }
+        send(self.fd.as_fd(), serde_json::to_vec(message), message.name(), fds)
     }
 
     /// Receives a message that is there already, or waits for one without limit.
     pub fn receive(&self) -> Result<Received<R>> {
-        let mut bytes = vec![0u8; MESSAGE_BYTES];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MESSAGE_FDS))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = loop {
-            match recvmsg(&self.fd, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC) {
-                // The other end was closed with a message unread. That is told once; what it has sent before comes after.
-                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
-                other => break other.tried(|| "receive a message")?,
-            }
-        };
-        let mut fds = Vec::new();
-        for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(rights) = message {
-                fds.extend(rights);
-            }
-        }
-        if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
-            return Err(Error::new(ErrorKind::Protocol, "receive a message: it was cut off"));
-        }
-        if received.bytes == 0 {
-            return Ok(Received::Closed);
-        }
-        match serde_json::from_slice(&bytes[..received.bytes]) {
-            Ok(message) => {
-                let message: R = message;
-                trace::message("receive", message.name());
-                Ok(Received::Message(message, fds))
-            }
-            Err(error) => Err(Error::new(ErrorKind::Protocol, format!("receive a message: {error}"))),
-        }
+        let Some((bytes, fds)) = receive(self.fd.as_fd())? else { return Ok(Received::Closed) };
+        let message: R = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        trace::message("receive", message.name());
+        Ok(Received::Message(message, fds))
     }
 
     /// The message that is there at this moment, if there is one.
@@ -123,6 +81,56 @@ impl<S: Serialize + Named, R: DeserializeOwned + Named> Channel<S, R> {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         matches!(rustix::net::recv(&self.fd, &mut byte, flags), Ok((0, _)) | Err(rustix::io::Errno::CONNRESET))
     }
+}
+
+/// What is the same for every type of message.
+fn send(fd: BorrowedFd<'_>, message: serde_json::Result<Vec<u8>>, name: &str, fds: &[BorrowedFd<'_>]) -> Result<()> {
+    let bytes = message.map_err(|error| Error::invalid(format!("write a message: {error}")))?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MESSAGE_FDS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Error::invalid(format!("send {} descriptors in one message", fds.len())));
+    }
+    trace::message("send", name);
+    loop {
+        match sendmsg(fd, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL) {
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => {
+                return Err(Error::new(ErrorKind::PeerDied, "send a message: the other process is gone"));
+            }
+            Err(errno) => return Err(Error::system("send a message", errno.raw_os_error())),
+        }
+    }
+}
+
+/// A message's bytes and its descriptors; `None` if the other end is gone.
+fn receive(fd: BorrowedFd<'_>) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+    let mut bytes = vec![0u8; MESSAGE_BYTES];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MESSAGE_FDS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        match recvmsg(fd, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+            // The other end was closed with a message unread. That is told once; what it has sent before comes after.
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+            other => break other.tried(|| "receive a message")?,
+        }
+    };
+    let mut fds = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
+    }
+    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+        return Err(Error::new(ErrorKind::Protocol, "receive a message: it was cut off"));
+    }
+    bytes.truncate(received.bytes);
+    Ok((received.bytes != 0).then_some((bytes, fds)))
+}
+
+fn unreadable(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Protocol, format!("receive a message: {error}"))
 }
 
 impl<S, R> AsFd for Channel<S, R> {
