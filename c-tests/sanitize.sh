@@ -86,20 +86,11 @@ for sanitizer in address undefined; do
 done
 
 # What pinion keeps for as long as the process lives, engines and the table of objects, is still reachable at its end and no leak. Nothing
-# of that is suppressed. Children end by _exit or by a program that they execute, and hold what their parent holds: they are silent, but their
+# is suppressed. Children end by _exit or by a program that they execute, and hold what their parent holds: they are silent, but their
 # exit codes are not. An open descriptor is no error to valgrind: it is read from its report.
-# capget(2) fills two elements, of which valgrind knows the first.
-cat >"$work/suppressions" <<END
-{
-   capget
-   Memcheck:Cond
-   ...
-   fun:*posture*each*
-}
-END
 cat >"$work/valgrind" <<END
 #!/bin/sh
-valgrind --quiet --suppressions=$work/suppressions --fair-sched=try --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible --track-fds=yes \
+valgrind --quiet --fair-sched=try --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible --track-fds=yes \
 	--child-silent-after-fork=yes --error-exitcode=99 --log-file="$work/log" "\$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 code=\$?
 cat "$work/log" >&2
