@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::config::names::capability_names;
 use crate::config::settings::CapabilitySets;
 use crate::error::{Error, Result, Tried};
-use crate::ffi::sys::process::ids;
+use crate::ffi::sys::process::{capabilities, ids};
 
 pub mod posture;
 pub mod setuid;
@@ -37,14 +37,8 @@ impl Credentials {
     /// Reads them: getresuid(2), getresgid(2), capget(2).
     pub fn read() -> Result<Self> {
         let (uid, gid) = ids();
-        let sets = rustix::thread::capabilities(None).tried(|| "read the capabilities")?;
-        Ok(Credentials {
-            uid,
-            gid,
-            effective: sets.effective.bits(),
-            permitted: sets.permitted.bits(),
-            inheritable: sets.inheritable.bits(),
-        })
+        let [effective, permitted, inheritable] = capabilities().tried(|| "read the capabilities")?;
+        Ok(Credentials { uid, gid, effective, permitted, inheritable })
     }
 
     /// Whether an engine of the setuid flow has got root back in this thread and put it aside again, by its own raw calls: the

@@ -114,6 +114,20 @@ pub fn ids() -> ([u32; 3], [u32; 3]) {
     (uid, gid)
 }
 
+/// The calling thread's capabilities: effective, permitted, inheritable (capget(2)).
+pub fn capabilities() -> Result<[u64; 3], Errno> {
+    /// linux/capability.h: `_LINUX_CAPABILITY_VERSION_3`.
+    const VERSION: u32 = 0x2008_0522;
+    let mut header = [VERSION, 0];
+    // Two halves of each set. Filled beforehand: checkers of memory know of the kernel's first element only.
+    let mut halves = [[0u32; 3]; 2];
+    // SAFETY: the kernel reads and writes 8 bytes of the header (version, and the pid 0, which is the caller) and writes the 24 bytes
+    // of this version's two elements; both arrays have that size and alignment.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), halves.as_mut_ptr()) })?;
+    let [low, high] = halves;
+    Ok([0, 1, 2].map(|set: usize| u64::from(low[set]) | u64::from(high[set]) << 32))
+}
+
 /// The caller's user namespace, without a path (PIDFD_GET_USER_NAMESPACE). Linux 6.11 on; older ones answer `ENOTTY`.
 pub fn own_user_namespace() -> Result<OwnedFd, Errno> {
     /// linux/pidfd.h: `_IO(0xFF, 9)`.
