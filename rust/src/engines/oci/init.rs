@@ -16,22 +16,11 @@ use super::process::Process;
 use crate::engine::{MasterConnection, WaitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::process::{Cloned, clone, exit, send_signal};
-use crate::ffi::sys::signal::Queued;
+use crate::ffi::sys::signal::{FROM_TERMINAL, Queued};
 use crate::ffi::sys::{event, signal};
 
 /// About this process itself.
 const OWN: [i32; 2] = [libc::SIGCHLD, libc::SIGPIPE];
-/// A terminal sends these to the program as well.
-const FROM_TERMINAL: [i32; 8] = [
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGHUP,
-    libc::SIGWINCH,
-    libc::SIGCONT,
-    libc::SIGTSTP,
-    libc::SIGTTIN,
-    libc::SIGTTOU,
-];
 
 /// Runs the program as a child and stays until it has ended.
 pub fn run(process: &Process, master: &mut MasterConnection) -> Result<WaitStatus> {

@@ -36,6 +36,19 @@ pub fn read(queue: impl AsFd) -> Result<Option<Queued>> {
 /// The signals with which somebody asks a process to end.
 pub const TERMINATING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
+/// What a terminal sends to its foreground process group, TTIN and TTOU to the one that they are about: whoever is in it has them
+/// already.
+pub const FROM_TERMINAL: [i32; 8] = [
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGHUP,
+    libc::SIGWINCH,
+    libc::SIGCONT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+];
+
 /// A close-on-exec, non-blocking signalfd(2) for every signal that can be blocked. They must be blocked first.
 pub fn queue() -> Result<OwnedFd> {
     queue_of(&SigSet::all())

@@ -22,22 +22,11 @@ use rustix::process::{WaitId, WaitIdOptions};
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
-use crate::ffi::sys::signal::Queued;
+use crate::ffi::sys::signal::{FROM_TERMINAL, Queued};
 use crate::lifecycle::child::Child;
 
 const OWN: [i32; 3] = [libc::SIGCHLD, libc::SIGURG, libc::SIGPIPE];
 const STOPPING: [i32; 3] = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
-/// To the foreground process group, TTIN and TTOU to the one that they are about.
-const FROM_TERMINAL: [i32; 8] = [
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGHUP,
-    libc::SIGWINCH,
-    libc::SIGCONT,
-    libc::SIGTSTP,
-    libc::SIGTTIN,
-    libc::SIGTTOU,
-];
 /// A terminal that hangs up sends these to the leader of its session.
 const HANG_UP: [i32; 2] = [libc::SIGHUP, libc::SIGCONT];
 
