@@ -131,9 +131,24 @@ pub fn take_pending(signal: Signal) -> Result<()> {
     }
 }
 
+/// Whether a signal that is blocked has come.
+fn is_pending(signal: Signal) -> Result<bool> {
+    let mut pending = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the place is valid for the call, which fills it where it succeeds.
+    let filled = Errno::result(unsafe { libc::sigpending(pending.as_mut_ptr()) });
+    filled.tried(|| "look at the pending signals")?;
+    // SAFETY: the call above has filled it.
+    let set = unsafe { SigSet::from_sigset_t_unchecked(pending.assume_init()) };
+    Ok(set.contains(signal))
+}
+
 /// Stops the calling process by a signal that stops a job, which must be blocked and have its default action. Returns once the
-/// process goes on: at once in a process group that no shell watches over, where the kernel stops nobody (setpgid(2)).
+/// process goes on: at once in a process group that no shell watches over, where the kernel stops nobody (setpgid(2)), and where a
+/// SIGCONT has come already, which must be blocked as well: a stop after it would take it away, and nobody would send another one.
 pub fn stop_by(signal: Signal) -> Result<()> {
+    if is_pending(Signal::SIGCONT)? {
+        return Ok(());
+    }
     let mut set = SigSet::empty();
     set.add(signal);
     nix::sys::signal::kill(nix::unistd::Pid::this(), signal).tried(|| format!("send {signal} to this process"))?;
