@@ -7,14 +7,16 @@ use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::inherited;
+use crate::launch::exec::Program;
 
 pub mod chunks;
 mod exec;
@@ -67,13 +69,6 @@ pub struct Launch<'a> {
     record: Option<OwnedFd>,
     passed: Vec<OwnedFd>,
     streams: [Option<OwnedFd>; 3],
-}
-
-/// What a starter gets of its launcher.
-struct Given {
-    environment: BTreeMap<String, Vec<u8>>,
-    streams: [Option<OwnedFd>; 3],
-    passed: Vec<OwnedFd>,
 }
 
 impl<'a> Launch<'a> {
@@ -151,60 +146,57 @@ impl<'a> Launch<'a> {
     pub fn exec(self) -> Result<Infallible> {
         let path = self.starter()?.to_owned();
         let name = self.name.clone();
-        let Given { environment, streams, passed } = self.given()?;
-        let environment =
-            environment.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect();
-        let program = exec::Program { path: &path, name: &name, environment, streams, passed };
-        Err(failed(&path, &exec::exec(program)))
+        Err(failed(&path, &exec::exec(self.program(&path, &name)?)))
     }
 
     /// Starts the starter and waits for its end. Errors: as [`exec`](Self::exec); a status that is not success is none.
     pub fn run(self) -> Result<WaitStatus> {
-        let path = self.starter()?.to_owned();
-        let status = self.spawn()?.wait().tried(|| format!("wait for starter {path:?}"))?;
-        Ok(WaitStatus::from_raw(status.into_raw()))
+        let starter = self.spawn()?;
+        loop {
+            match waitpid(Some(starter), WaitOptions::empty()) {
+                Err(Errno::INTR) => {}
+                ended => {
+                    let ended = ended.tried(|| "wait for the starter")?;
+                    break Ok(ended.map(|(_, status)| WaitStatus::from_raw(status.as_raw())).unwrap_or_default());
+                }
+            }
+        }
     }
 
     /// Starts the starter. Errors: as [`exec`](Self::exec).
-    pub(crate) fn spawn(self) -> Result<Child> {
+    pub(crate) fn spawn(self) -> Result<Pid> {
         let path = self.starter()?.to_owned();
         let name = self.name.clone();
-        let Given { environment, streams, passed } = self.given()?;
-        let mut command = Command::new(&path);
-        command.arg0(name).env_clear();
-        command.envs(environment.into_iter().map(|(name, value)| (name, OsString::from_vec(value))));
-        let [stdin, stdout, stderr] = streams.map(|stream| stream.map_or_else(Stdio::inherit, Stdio::from));
-        command.stdin(stdin).stdout(stdout).stderr(stderr);
-        inherited::inherit(&mut command, passed);
-        command.spawn().map_err(|error| failed(&path, &error))
+        exec::spawn(self.program(&path, &name)?).map_err(|error| failed(&path, &error))
     }
 
-    fn given(self) -> Result<Given> {
-        check_word("argv[0]", self.name.as_bytes())?;
-        let mut environment = self.variables()?;
-        let mut passed = Vec::new();
-        let mut pass = |variable: &str, fd: OwnedFd| {
-            // A number above the standard streams, which may be replaced; the caller's own may be one of them.
-            let fd = rustix::io::fcntl_dupfd_cloexec(&fd, 3).tried(|| format!("pass {variable} on"))?;
-            passed.push((variable.to_owned(), fd));
+    fn program<'p>(self, path: &'p Path, name: &'p OsStr) -> Result<Program<'p>> {
+        check_word("argv[0]", name.as_bytes())?;
+        let mut variables = self.variables()?;
+        let mut handed = Vec::new();
+        let mut hand = |variable: &str, fd: OwnedFd| {
+            let fd = above_streams(fd).map_err(|error| error.during(variable))?;
+            variables.insert(variable.to_owned(), fd.as_raw_fd().to_string().into_bytes());
+            handed.push(fd);
             Ok::<(), Error>(())
         };
-        if self.host.by_descriptor {
-            pass(CONFIG_FD, sealed::write(self.config)?)?;
-        } else {
-            let cut = chunks::cut(self.config)?;
-            stack::check(self.config.len())?;
-            environment.extend(cut);
-        }
         if let Some(record) = self.record {
-            pass(RECORD_FD, record)?;
+            hand(RECORD_FD, record)?;
         }
-        let number = |(name, fd): &(String, OwnedFd)| (name.clone(), fd.as_raw_fd().to_string().into_bytes());
-        environment.extend(passed.iter().map(number));
-        Ok(Given {
-            environment,
-            streams: self.streams,
-            passed: passed.into_iter().map(|(_, fd)| fd).chain(self.passed).collect(),
+        if self.host.by_descriptor {
+            hand(CONFIG_FD, sealed::write(self.config)?)?;
+        } else {
+            variables.extend(chunks::cut(self.config)?);
+            stack::check(self.config.len())?;
+        }
+        let [stdin, stdout, stderr] = self.streams.map(|stream| stream.map(above_streams).transpose());
+        handed.extend(self.passed);
+        Ok(Program {
+            path,
+            name,
+            environment: variables.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect(),
+            streams: [stdin?, stdout?, stderr?],
+            passed: handed,
         })
     }
 
@@ -237,6 +229,14 @@ impl<'a> Launch<'a> {
         variables.extend(on.map(|(name, _)| ((*name).to_owned(), b"1".to_vec())));
         Ok(variables)
     }
+}
+
+/// With a number above those of the standard streams, which may be replaced; the caller's own may be one of them.
+fn above_streams(fd: OwnedFd) -> Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    rustix::io::fcntl_dupfd_cloexec(&fd, 3).tried(|| "launch: pass a descriptor on")
 }
 
 fn check_word(what: &str, word: &[u8]) -> Result<()> {

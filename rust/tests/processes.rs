@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What needs a process of its own: replacing it by a starter, emptying its environment, the panic hook, the message
+//! What needs a process of its own: replacing it by a starter, standard streams that it opened by itself, emptying its environment, the panic hook, the message
 //! level. This program starts itself again for each step; the step is argv[0].
 
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -15,6 +18,7 @@ fn main() -> Step {
     match std::env::args().next().as_deref() {
         Some("exec by environment") => exec(false),
         Some("exec by descriptor") => exec(true),
+        Some("streams of low numbers") => streams(),
         Some("starter") => starter(),
         Some("scrub") => scrub(),
         Some("panic") => panic(),
@@ -24,7 +28,7 @@ fn main() -> Step {
 }
 
 fn all() -> Step {
-    for step in ["exec by environment", "exec by descriptor", "scrub", "panic", "level"] {
+    for step in ["exec by environment", "exec by descriptor", "streams of low numbers", "scrub", "panic", "level"] {
         let mut command = Command::new(std::env::current_exe()?);
         std::os::unix::process::CommandExt::arg0(&mut command, step);
         command.env_clear().env("SECRET", "s3cret").env("KEPT", "yes").env("SECRETKEPT", "no");
@@ -44,6 +48,38 @@ fn all() -> Step {
         println!("{step}: ok");
     }
     Ok(())
+}
+
+/// What the caller opened while its own streams were closed has their numbers.
+fn streams() -> Step {
+    let host = Host {
+        starter: "/bin/sh".into(),
+        starter_suid: None,
+        level_variable: "LEVEL".to_owned(),
+        level: 1,
+        by_descriptor: false,
+    };
+    let mut script = tempfile::tempfile()?;
+    script.write_all(b"echo said")?;
+    script.rewind()?;
+    let output = tempfile::tempfile()?;
+    let mut kept = output.try_clone()?;
+    // At 0 it would be replaced before it is put to 1.
+    let output = at_standard_input(&output)?;
+    let status = Launch::new(&host, "sh", CONFIG).stdin(script).stdout(output).run()?;
+    let mut said = String::new();
+    kept.rewind()?;
+    kept.read_to_string(&mut said)?;
+    assert_eq!((status.exit_code(), said.as_str()), (Some(0), "said\n"));
+    Ok(())
+}
+
+/// The same open file, as the descriptor 0, which is closed before.
+fn at_standard_input(file: &File) -> std::io::Result<File> {
+    pinion::ffi::sys::descriptor::close(0);
+    let low = rustix::io::fcntl_dupfd_cloexec(file, 0)?;
+    assert_eq!(low.as_raw_fd(), 0);
+    Ok(low.into())
 }
 
 const CONFIG: &[u8] = b"{\"engineName\":\"e\"}\n";

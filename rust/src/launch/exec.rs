@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Replaces this program, and leaves it as it was where that fails. The standard library's exec changes the standard streams and
-//! the disposition of SIGPIPE before it tries.
+//! The program that is launched: in place of this one, which is left as it was where that fails, or beside it. The standard library's
+//! exec changes the standard streams and the disposition of SIGPIPE before it tries; and where descriptors are to be inherited, it
+//! copies the whole of the caller for a process that needs nothing of it.
 
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::{SigSet, Signal};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
+use rustix::process::Pid;
 use rustix::stdio;
 
 use crate::ffi::sys::descriptor;
@@ -22,10 +26,20 @@ pub struct Program<'a> {
     pub name: &'a OsStr,
     /// Its environment, `NAME=value` each.
     pub environment: Vec<Vec<u8>>,
-    /// Standard streams in place of this program's.
+    /// Standard streams in place of this program's, from 3 on.
     pub streams: [Option<OwnedFd>; 3],
     /// Descriptors that it gets at their own numbers.
     pub passed: Vec<OwnedFd>,
+}
+
+impl Program<'_> {
+    /// Its file, `argv[0]` and environment as the kernel takes them.
+    fn strings(&self) -> io::Result<(CString, [CString; 1], Vec<CString>)> {
+        let path = CString::new(self.path.as_os_str().as_bytes())?;
+        let name = CString::new(self.name.as_bytes())?;
+        let environment = self.environment.iter().map(|variable| CString::new(variable.as_slice()));
+        Ok((path, [name], environment.collect::<Result<_, _>>()?))
+    }
 }
 
 /// Executes the program; returns why that failed.
@@ -34,21 +48,38 @@ pub fn exec(program: Program<'_>) -> io::Error {
 }
 
 fn try_exec(program: Program<'_>) -> io::Result<()> {
-    let Program { path, name, environment, streams, passed } = program;
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let name = CString::new(name.as_bytes())?;
-    let environment = environment.into_iter().map(CString::new).collect::<Result<Vec<CString>, _>>()?;
+    let (path, arguments, environment) = program.strings()?;
     // They are closed with the return from here.
-    passed.iter().try_for_each(|fd| fcntl_setfd(fd, FdFlags::empty()))?;
+    program.passed.iter().try_for_each(|fd| fcntl_setfd(fd, FdFlags::empty()))?;
     let mut replaced = Vec::new();
-    for (number, fd) in streams.iter().enumerate() {
+    for (number, fd) in program.streams.iter().enumerate() {
         if let Some(fd) = fd {
             replaced.push(Replaced::new(number)?);
             put(fd, number)?;
         }
     }
-    nix::unistd::execve(&path, &[name], &environment)?;
+    nix::unistd::execve(&path, &arguments, &environment)?;
     Ok(())
+}
+
+/// Starts the program, and returns its pid. A disposition of SIGPIPE that is not the default one is not inherited: a Rust program has another.
+pub fn spawn(program: Program<'_>) -> io::Result<Pid> {
+    let (path, arguments, environment) = program.strings()?;
+    let mut actions = PosixSpawnFileActions::init()?;
+    for (number, fd) in (0..).zip(&program.streams) {
+        if let Some(fd) = fd {
+            actions.add_dup2(fd.as_raw_fd(), number)?;
+        }
+    }
+    for fd in program.passed.iter().map(AsRawFd::as_raw_fd) {
+        // To its own number: nothing but close-on-exec is taken away, and in the new process only (posix_spawn(3p)).
+        actions.add_dup2(fd, fd)?;
+    }
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
+    attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
+    let pid = posix_spawn(path.as_c_str(), &actions, &attributes, &arguments, &environment)?;
+    Pid::from_raw(pid.as_raw()).ok_or_else(|| Errno::UnknownErrno.into())
 }
 
 fn standard(number: usize) -> BorrowedFd<'static> {

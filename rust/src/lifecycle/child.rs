@@ -171,9 +171,7 @@ impl std::ops::Deref for Child {
 
 impl Child {
     /// One that was made in another way, and has not been waited for.
-    pub fn adopt(child: &std::process::Child, role: Role) -> Result<Self> {
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| Error::invalid(format!("watch {role}: {} is no pid", child.id())))?;
+    pub fn adopt(pid: Pid, role: Role) -> Result<Self> {
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).tried(|| format!("watch {role}"))?;
         Ok(Child { watched: Watched { pid, pidfd, role }, released: false })
     }

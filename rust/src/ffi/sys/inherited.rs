@@ -31,7 +31,7 @@ pub fn adopt(number: i32) -> Result<OwnedFd> {
 }
 
 /// Lets the program that `command` starts have `fds` at their own numbers. Close-on-exec is cleared in the new
-/// process only (or, where it replaces this one, just before it does), so that no other child gets them.
+/// process only, so that no other child gets them.
 pub fn inherit(command: &mut Command, fds: Vec<OwnedFd>) {
     let clear = move || {
         for fd in &fds {
