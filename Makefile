@@ -123,7 +123,8 @@ test-go-race: test-c-library ## the Go bindings under the race detector
 
 test-go-next: test-c-library ## the Go bindings with the next release of Go, which the go command fetches
 	@$(CARGO) build --quiet
-	export GOTOOLCHAIN=$(GO_NEXT); $(GO) vet ./... && $(GO) test -count=1 ./...
+	export GOTOOLCHAIN=$(GO_NEXT); $(GO) vet ./...
+	export GOTOOLCHAIN=$(GO_NEXT); $(GO) test -count=1 ./...
 
 test-rpc-race: ## 100,000 calls of Mkdir and Mount for each resolver, while attackers exchange what lies in the root
 	PINION_RACE_CALLS=100000 $(TESTS) --test rpc_race -- --nocapture --test-threads 1
