@@ -127,7 +127,7 @@ _pinion() {
             return 0
             ;;
         pinion__subcmd__exec)
-            opts="-e -h --cwd --env --preserve-fds --help"
+            opts="-e -h --cwd --env --preserve-fds --stop-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -146,6 +146,10 @@ _pinion() {
                     return 0
                     ;;
                 --preserve-fds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -68,6 +68,7 @@ complete -c pinion -n "__fish_pinion_using_subcommand list" -s h -l help -d 'Pri
 complete -c pinion -n "__fish_pinion_using_subcommand exec" -l cwd -d 'Starts in this directory of the container' -r
 complete -c pinion -n "__fish_pinion_using_subcommand exec" -s e -l env -d 'Adds to the program\'s environment' -r
 complete -c pinion -n "__fish_pinion_using_subcommand exec" -l preserve-fds -d 'Hands N descriptors down to the program, from 3 on' -r
+complete -c pinion -n "__fish_pinion_using_subcommand exec" -l stop-timeout -d 'Kills a program that lives so long after a SIGTERM [default: 10]' -r
 complete -c pinion -n "__fish_pinion_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c pinion -n "__fish_pinion_using_subcommand stop" -l signal -d 'What asks it to end, by name or number [default: TERM]' -r
 complete -c pinion -n "__fish_pinion_using_subcommand stop" -l timeout -d 'How long it may take before it is killed [default: 10]' -r

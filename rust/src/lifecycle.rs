@@ -201,7 +201,10 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
             }
             Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), start.waiter.take(), limit))
         }
-        None => Err(Stop::Ended(join::watch(child, &ends)?)),
+        None => {
+            let grace = (!plan.engine_monitors).then(|| Duration::from_millis(plan.timeouts.stop_ms.into()));
+            Err(Stop::Ended(join::watch(child, &ends, grace)?))
+        }
     }
 }
 
@@ -270,7 +273,9 @@ impl Start {
         all.extend(self.waiter.as_ref().map(AsFd::as_fd));
         all.push(self.termination.as_fd());
         let mut ready = sys::event::wait_readable(&all, limit)?;
+        // A step that has been taken is noted first. The program may run by then, and a request is then for it to hear.
         if ready.pop() == Some(true)
+            && !ready[..fds.len()].contains(&true)
             && let Some(signal) = sys::signal::read(&self.termination)?
         {
             return Err(Stop::Ended(WaitStatus::killed(signal.number)));

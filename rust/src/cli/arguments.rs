@@ -131,6 +131,8 @@ pub struct Exec {
     pub env: Vec<String>,
     /// `--preserve-fds`
     pub preserve_fds: u32,
+    /// `--stop-timeout`
+    pub stop_timeout: Option<u32>,
     /// Program and arguments.
     pub args: Vec<String>,
 }
@@ -266,6 +268,7 @@ fn exec(matches: &mut ArgMatches) -> Exec {
         cwd: matches.remove_one("cwd"),
         env: matches.remove_many("env").map(Iterator::collect).unwrap_or_default(),
         preserve_fds: matches.remove_one("preserve-fds").unwrap_or_default(),
+        stop_timeout: matches.remove_one("stop-timeout"),
         args: matches.remove_many("program").map(Iterator::collect).unwrap_or_default(),
     }
 }

@@ -26,9 +26,10 @@ pub fn instance(container: &Container, instance: Instance) -> Result<Vec<u8>> {
 /// The same for a program that is to run in an instance.
 pub fn program(name: &str, asked: &Exec, target: Target) -> Result<Vec<u8>> {
     check_descriptors(asked.preserve_fds)?;
-    let Exec { cwd, env, preserve_fds, args, .. } = asked;
+    let Exec { cwd, env, preserve_fds, stop_timeout, args, .. } = asked;
     let (cwd, env, args) = (cwd.clone(), env.clone(), args.clone());
-    encode(name, OciConfig { cwd, env, preserve_fds: *preserve_fds, args, target: Some(target), ..Default::default() })
+    let (preserve_fds, stop_timeout, target) = (*preserve_fds, *stop_timeout, Some(target));
+    encode(name, OciConfig { cwd, env, preserve_fds, stop_timeout, args, target, ..Default::default() })
 }
 
 fn encode(id: &str, config: OciConfig) -> Result<Vec<u8>> {

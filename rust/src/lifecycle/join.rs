@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! master when a running container is joined: no engine, no RPC server; the real user's privileges for good; signals passed
-//! on; ends as the process that joined.
+//! on; ends as the process that joined, which is killed if it lives longer than the grace time after a request to end, unless
+//! its engine monitors by itself.
 
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use crate::engine::WaitStatus;
 use crate::error::Error;
@@ -15,17 +17,18 @@ use crate::lifecycle::messages::FromContainer;
 use crate::lifecycle::roles::{Role, Step};
 use crate::{log, privileges, trace};
 
-/// Waits for the end of the process that joined.
-pub fn watch(mut child: Child, ends: &MasterEnds) -> Result<WaitStatus, Stop> {
+/// Waits for the end of the process that joined; `grace` is the time from a request to end to its kill, if there is one.
+pub fn watch(mut child: Child, ends: &MasterEnds, grace: Option<Duration>) -> Result<WaitStatus, Stop> {
     trace::enter(Role::Master, None);
     trace::step(Step::Master);
     privileges::drop_for_good()?;
     let queue = sys::signal::queue()?;
-    let mut forwarder = Forwarder::new(None);
+    let mut forwarder = Forwarder::new(grace);
     // Nothing says when it runs.
     forwarder.started(&child)?;
     loop {
-        let ready = sys::event::wait_readable(&[child.as_fd(), queue.as_fd()], None)?;
+        let remaining = forwarder.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let ready = sys::event::wait_readable(&[child.as_fd(), queue.as_fd()], remaining)?;
         if ready[0] {
             let status = child.wait()?;
             return Ok(match ends.control.pending() {
@@ -38,5 +41,8 @@ pub fn watch(mut child: Child, ends: &MasterEnds) -> Result<WaitStatus, Stop> {
             });
         }
         forwarder.forward(&queue, &child)?;
+        if remaining == Some(Duration::ZERO) {
+            forwarder.kill(&child)?;
+        }
     }
 }

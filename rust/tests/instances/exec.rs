@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Programs that come to run in an instance.
 
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::common;
 use crate::life::LONG;
@@ -150,12 +153,38 @@ fn programs_end_with_the_instance() {
     for world in FLOWS.into_iter().filter_map(World::of) {
         let (flow, name) = (world.flow, world.name("with-it"));
         world.start(&name, LONG);
-        let mut command = world.pinion(&["exec", &name, "sh", "-c", "echo in; exec sleep 1000"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("exec");
-        let mut said = [0; 3];
-        std::io::Read::read_exact(child.stdout.as_mut().expect("piped"), &mut said).expect("it runs");
+        let child = running(&world, &["exec", &name, "sh", "-c", "echo in; exec sleep 1000"]);
         assert_eq!(world.run(&["stop", "--signal", "KILL", &name]).exit, 0, "{flow:?}");
         assert_eq!(finish(child).exit, -9, "{flow:?}");
+    }
+}
+
+/// A program in an instance that says so when it runs.
+fn running(world: &World, arguments: &[&str]) -> Child {
+    let mut command = world.pinion(arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("exec");
+    let mut said = [0; 3];
+    std::io::Read::read_exact(child.stdout.as_mut().expect("piped"), &mut said).expect("it runs");
+    assert_eq!(&said, b"in\n");
+    child
+}
+
+#[test]
+fn a_program_that_is_deaf_to_sigterm_is_killed_after_its_grace_time() {
+    let deaf = "trap '' TERM; echo in; exec sleep 1000";
+    for world in FLOWS.into_iter().filter_map(World::of) {
+        let (flow, name) = (world.flow, world.name("deaf"));
+        world.start(&name, LONG);
+        for seconds in [0, 1] {
+            let timeout = seconds.to_string();
+            let child = running(&world, &["exec", "--stop-timeout", &timeout, &name, "sh", "-c", deaf]);
+            let asked = Instant::now();
+            let outermost = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+            kill(outermost, Signal::SIGTERM).expect("a signal");
+            assert_eq!(finish(child).exit, -9, "{flow:?}");
+            assert!(asked.elapsed() >= Duration::from_secs(seconds), "{flow:?}: sooner than it was given");
+        }
+        assert!(world.listed(&name).is_some(), "{flow:?}: the instance runs on");
     }
 }
 

@@ -115,6 +115,7 @@ pub(super) fn exec_command() -> Command {
         .arg(option("cwd", "DIR", "Starts in this directory of the container"))
         .arg(option("env", "NAME=VALUE", "Adds to the program's environment").short('e').action(ArgAction::Append))
         .arg(preserve_fds())
+        .arg(stop_timeout())
         .arg(program("The program and its arguments [default: /bin/sh]"))
 }
 
@@ -208,11 +209,13 @@ fn container_options(command: Command) -> Command {
         .arg(preserve_fds())
         .arg(flag("setuid", "Starts by the setuid-root starter, if one is installed: an ordinary user's container needs no user namespace"))
         .arg(flag("init", "Runs the program as the child of a small first process; always without a bundle"))
-        .arg(
-            option("stop-timeout", "SECONDS", "Kills a program that lives so long after a SIGTERM [default: 10]")
-                .value_parser(value_parser!(u32).range(..=86_400)),
-        )
+        .arg(stop_timeout())
         .arg(program("The program and its arguments [default: the bundle's, or /bin/sh]"))
+}
+
+fn stop_timeout() -> Arg {
+    option("stop-timeout", "SECONDS", "Kills a program that lives so long after a SIGTERM [default: 10]")
+        .value_parser(value_parser!(u32).range(..=86_400))
 }
 
 fn preserve_fds() -> Arg {

@@ -121,8 +121,9 @@ fn instances_have_names() {
     let container = Container { hostname: Some("h".into()), args: words(&["sh", "-c", "x"]), ..Default::default() };
     let start = Start { name: "web".into(), container, json: true, log: None };
     assert_eq!(request(&["start", "web", "--json", "--hostname", "h", "sh", "-c", "x"]), Request::Start(start));
-    let exec = Exec { name: "web".into(), env: words(&["A=1"]), args: words(&["ls", "-l"]), ..Default::default() };
-    assert_eq!(request(&["exec", "-e", "A=1", "web", "ls", "-l"]), Request::Exec(exec));
+    let args = words(&["ls", "-l"]);
+    let exec = Exec { name: "web".into(), env: words(&["A=1"]), stop_timeout: Some(3), args, ..Default::default() };
+    assert_eq!(request(&["exec", "-e", "A=1", "--stop-timeout", "3", "web", "ls", "-l"]), Request::Exec(exec));
     for (word, signal) in [("TERM", 15), ("SIGHUP", 1), ("usr1", 10), ("37", 37)] {
         let stop = Stop { name: "web".into(), signal, timeout: 3 };
         assert_eq!(request(&["stop", "web", "--timeout", "3", "--signal", word]), Request::Stop(stop));
