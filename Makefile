@@ -8,7 +8,7 @@ GO_NEXT = go1.27.3
 STATIC = -C target-feature=+crt-static -C relocation-model=static
 RELEASE = target/release
 VERSION = $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q}' Cargo.toml)
-LIBRARY = $(CARGO) rustc --lib --no-default-features --crate-type staticlib --crate-type cdylib
+LIBRARY = $(CARGO) rustc --lib --no-default-features $(if $(POLICY),--features c-policy) --crate-type staticlib --crate-type cdylib
 # The shared library has the unwinder in itself: libgcc_s would add 0.1 ms to the start of every program. The archive leaves it to whoever links.
 SHARED = -C link-arg=-Wl,-soname,libpinion.so.0 -l static:-bundle=gcc_eh
 # The library that C's tests are linked with.
@@ -36,7 +36,7 @@ build: lib ## the library for C, and both programs, static, in target/release
 	$(CARGO) rustc --release --bin pinion -- $(STATIC)
 	$(CARGO) rustc --release --bin pinion-starter -- $(STATIC)
 
-lib: ## the library for C alone; PKG_CONFIG_PATH=target/release/pkgconfig finds it
+lib: ## the library for C alone, with POLICY=1 one whose setuid starters obey /etc/pinion/policy.json; PKG_CONFIG_PATH=target/release/pkgconfig finds it
 	@.ci/setup build
 	$(LIBRARY) --profile library -- $(SHARED)
 	@include/library.sh target/library $(RELEASE) $(VERSION)

@@ -1619,7 +1619,8 @@ pinion_error *pinion_launch_run(pinion_view name,
 #define PINION_ROLE_STAGE2 8
 
 /**
- * What a product that embeds pinion decides about its starter. All zero, but for the size, is the default.
+ * What a product that embeds pinion decides about its starter. All zero, but for the size, is the default. Whether root's
+ * policy holds for its setuid flow is decided when the library is built (docs/policy.md).
  */
 typedef struct pinion_host {
     /**

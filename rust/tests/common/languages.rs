@@ -10,35 +10,42 @@ use super::built;
 /// The archive for C, as this build's features make it. Only C needs it, so that no other build pays for it.
 pub fn c_archive() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["rustc", "--quiet", "--lib", "--crate-type", "staticlib"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.arg("--target-dir").arg(built().parent().expect("target folder"));
-        if cfg!(feature = "_fault") {
-            cargo.args(["--features", "_fault"]);
-        }
-        assert!(cargo.status().expect("cargo").success(), "the archive for C was not built");
-        built().join("libpinion.a")
-    };
-    BUILT.get_or_init(build).clone()
+    let features: &[&str] = if cfg!(feature = "_fault") { &["--features", "_fault"] } else { &[] };
+    BUILT.get_or_init(|| archive(built().parent().expect("target folder"), features)).clone()
+}
+
+/// The archive for C, built in a folder of cargo's, with options about features.
+fn archive(target: &Path, features: &[&str]) -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["rustc", "--quiet", "--lib", "--crate-type", "staticlib"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args(features).arg("--target-dir").arg(target);
+    assert!(cargo.status().expect("cargo").success(), "the archive for C was not built");
+    target.join(built().file_name().expect("profile")).join("libpinion.a")
 }
 
 /// c-tests/probe.c, with the archive.
 pub fn c_probe() -> PathBuf {
     static COMPILED: OnceLock<PathBuf> = OnceLock::new();
-    let compile = || {
-        let program = built().join("probe");
-        let fresh = tempfile::Builder::new().tempdir_in(built()).expect("folder").keep();
-        let mut cc = Command::new("cc");
-        cc.args(["-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Iinclude", "-o"]).arg(fresh.join("probe"));
-        cc.arg("c-tests/probe.c").arg(c_archive()).args(C_LIBRARIES).current_dir(env!("CARGO_MANIFEST_DIR"));
-        assert!(cc.status().expect("cc").success(), "c-tests/probe.c was not compiled");
-        // Another test may be about to do the same.
-        std::fs::rename(fresh.join("probe"), &program).expect("rename");
-        std::fs::remove_dir(fresh).expect("empty");
-        program
-    };
-    COMPILED.get_or_init(compile).clone()
+    COMPILED.get_or_init(|| probe_with(&c_archive(), "probe")).clone()
+}
+
+/// The same with the archive of a product that has root's policy hold, as `make lib POLICY=1` builds it.
+pub fn c_probe_with_policy() -> PathBuf {
+    let archive = archive(&built().with_file_name("policy"), &["--no-default-features", "--features", "c-policy"]);
+    probe_with(&archive, "probe-with-policy")
+}
+
+fn probe_with(archive: &Path, name: &str) -> PathBuf {
+    let program = built().join(name);
+    let fresh = tempfile::Builder::new().tempdir_in(built()).expect("folder").keep();
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Iinclude", "-o"]).arg(fresh.join("probe"));
+    cc.arg("c-tests/probe.c").arg(archive).args(C_LIBRARIES).current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(cc.status().expect("cc").success(), "c-tests/probe.c was not compiled");
+    // Another test may be about to do the same.
+    std::fs::rename(fresh.join("probe"), &program).expect("rename");
+    std::fs::remove_dir(fresh).expect("empty");
+    program
 }
 
 /// go/cmd/probe-starter, with the archive.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{chown, symlink};
 
 use serde_json::json;
 
+use crate::common;
 use crate::host::{Host, mode};
 
 /// The container's process, as the kernel sees it.
@@ -313,6 +314,28 @@ fn nothing_of_the_users_chooses_another_policy() {
     let variable = format!("PINION_POLICY={}", own.display());
     let pinion = host.text("pinion");
     host.run(&["env", &variable, &pinion, "run", "--setuid", "--", "echo", "started"]).refused(&["\"users\""]);
+}
+
+/// A product's starter in C, whose library was built so that the policy holds for it.
+#[test]
+fn it_holds_for_a_starter_in_c_that_is_built_so() {
+    let Some(host) = Host::new() else { return };
+    let starter = host.path("probe-suid");
+    common::copy_program(&common::languages::c_probe_with_policy(), &starter);
+    mode(&starter, 0o4755);
+    let start = |propagation: &str| {
+        let script = "test $(id -u) = 1000 && grep -q '^CapPrm:.0*$' /proc/self/status && echo started";
+        let config = json!({ "create": ["pid", "mount"], "propagation": propagation, "no_new_privs": true, "exec": ["/bin/sh", "-c", script] });
+        let document = json!({ "engineName": "probe", "containerID": "test", "engineConfig": config });
+        let config = format!("ENGINE_CONFIG1={document}");
+        host.run(&["env", "ENGINE_CONFIG_CHUNKS=1", &config, starter.to_str().expect("UTF-8")])
+    };
+    start("rprivate").refused(&["the policy forbids: the engine \"probe\"", "\"engines\""]);
+    host.allow(json!({ "engines": ["probe"], "users": ["ben"] }));
+    start("rprivate").refused(&["user 1000 starts a container", "\"users\""]);
+    host.allow(json!({ "engines": ["probe"], "users": ["ann"] }));
+    start("rprivate").says("started");
+    start("rshared").refused(&["the policy forbids", "propagation"]);
 }
 
 #[test]

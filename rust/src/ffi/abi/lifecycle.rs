@@ -5,6 +5,7 @@
 //! or runs it in another thread and keeps the main thread for work of its own (StartProcess then runs in that other
 //! thread).
 
+use std::borrow::Cow;
 use std::sync::Mutex;
 
 use super::crossing::pinion_error;
@@ -36,7 +37,8 @@ pub const PINION_ROLE_RPC_SERVER: i32 = 7;
 /// The container's process: runs StartProcess.
 pub const PINION_ROLE_STAGE2: i32 = 8;
 
-/// What a product that embeds pinion decides about its starter. All zero, but for the size, is the default.
+/// What a product that embeds pinion decides about its starter. All zero, but for the size, is the default. Whether root's
+/// policy holds for its setuid flow is decided when the library is built (docs/policy.md).
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pinion_host {
@@ -51,15 +53,23 @@ static PENDING: Mutex<Option<Pending>> = Mutex::new(None);
 
 fn read(host: *const pinion_host) -> Result<Host> {
     if host.is_null() {
-        return Ok(Host::default());
+        return Ok(of_this_build(log::LEVEL_VARIABLE.into()));
     }
     // SAFETY: numbers and pointers may be all zero; the structure begins with its size.
     let host: pinion_host = unsafe { sized(host, size_of::<pinion_host>(), "the host") }?;
-    let variable = match host.level_variable.text("the level variable")? {
+    Ok(of_this_build(match host.level_variable.text("the level variable")? {
         "" => log::LEVEL_VARIABLE.into(),
         variable => variable.to_owned().into(),
-    };
-    Ok(Host { level_variable: variable, ..Host::default() })
+    }))
+}
+
+/// Whether root's policy holds is decided when the library is built, as its place is.
+fn of_this_build(level_variable: Cow<'static, str>) -> Host {
+    Host {
+        level_variable,
+        #[cfg(feature = "policy")]
+        policy: cfg!(feature = "c-policy"),
+    }
 }
 
 /// Goes through the steps of a start until this process has its role, and returns in every process that has one.
