@@ -57,8 +57,12 @@ if [ "$(id -u)" -eq 0 ]; then
 			"$1" "$2" "$folder/teststarter"
 	}
 	pair "$(start true '')" "$(start false '')" native go
-	echo "$(median <"$folder/native") $(median <"$folder/go")" |
-		awk '{ printf "a start: %.2f ms with the RPC server in the core, %.2f ms with it in Go, ratio %.2f\n", $1 * 1000, $2 * 1000, $1 / $2 }'
+	# The RPC server's start of Go runs beside master's: with two processors it is their time that is saved, not the clock's.
+	for what in '' .cpu; do
+		echo "$(median <"$folder/native$what") $(median <"$folder/go$what") ${what:+of a processor}" |
+			awk '{ printf "a start: %.2f ms %swith the RPC server in the core, %.2f ms with it in Go, ratio %.2f\n", $1 * 1000,
+				$3 ? "of a processor " : "", $2 * 1000, $1 / $2 }'
+	done
 	for native in true false; do
 		sh -c "$(start $native threads)" 2>&1 | sed -n "s/^private dirty/native RPC $native: private dirty/p"
 	done

@@ -76,22 +76,21 @@ ln -s ../bundle/rootfs "$folder/own/rootfs"
 sed "s/\"uid\": 0, \"gid\": 0/\"uid\": $user, \"gid\": $user/" "$folder/bundle/config.json" >"$folder/own/config.json"
 mkdir -p /run/pinion
 mount -t tmpfs -o mode=700 none /run/pinion
-as="setpriv --clear-groups --reuid"
 
-# flow NAME COMMAND BOUND: in turn with an attached start by root.
+# flow NAME BOUND COMMAND [RUNNER [PREPARATION]]: in turn with an attached start by root.
 flow() {
-	if ! sh -c "$2" >"$folder/out" 2>&1; then
+	if ! ${4:-} sh -c "$3" >"$folder/out" 2>&1; then
 		printf '%-9s left out: it does not start here: %s\n' "$1" "$(head -1 "$folder/out")"
 		return
 	fi
-	pair "$as 0 --regid 0 $pinion" "$2" ours theirs
-	echo "$1 $(median <"$folder/ours") $(median <"$folder/theirs") $3" |
+	pair "$pinion" "$3" ours theirs "${4:-}" "${5:-}"
+	echo "$1 $(median <"$folder/ours") $(median <"$folder/theirs") $2" |
 		awk '{ printf "%-9s %7.3f ms   attached, root %7.3f ms   ratio %.2f (at most %s)\n", $1, $3 * 1000, $2 * 1000, $3 / $2, $4 }'
 }
 
-flow setuid "$as $user --regid $user $folder/programs/pinion run --setuid --bundle $folder/own" 1.15
-# Each has a name of its own: the one before may still be on its way out.
-flow instance "$as 0 --regid 0 sh -c 'exec $folder/programs/pinion start bench\$\$ --bundle $folder/bundle'" 1.15
-"$folder/programs/pinion" start bench --bundle "$folder/bundle" /bin/busybox sleep 3600
-flow exec "$as 0 --regid 0 $folder/programs/pinion exec bench /bin/true" 0.8
-"$folder/programs/pinion" stop --timeout 0 bench
+flow setuid 1.15 "$folder/programs/pinion run --setuid --bundle $folder/own" "setpriv --clear-groups --reuid $user --regid $user"
+# The one before has gone when the next is started. One that has gone so soon that nobody finds it is none to wait for.
+flow instance 1.15 "$folder/programs/pinion start bench --bundle $folder/bundle" '' "sh -c '$folder/programs/pinion wait bench || true'"
+"$folder/programs/pinion" start exec --bundle "$folder/bundle" /bin/busybox sleep 3600
+flow exec 0.8 "$folder/programs/pinion exec exec /bin/true"
+"$folder/programs/pinion" stop --timeout 0 exec
