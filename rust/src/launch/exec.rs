@@ -62,7 +62,7 @@ fn try_exec(program: Program<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Starts the program, and returns its pid. A disposition of SIGPIPE that is not the default one is not inherited: a Rust program has another.
+/// Starts the program, and returns its pid. Its disposition of SIGPIPE is the default one, which a Rust program's own is not.
 pub fn spawn(program: Program<'_>) -> io::Result<Pid> {
     let (path, arguments, environment) = program.strings()?;
     let mut actions = PosixSpawnFileActions::init()?;
@@ -72,7 +72,7 @@ pub fn spawn(program: Program<'_>) -> io::Result<Pid> {
         }
     }
     for fd in program.passed.iter().map(AsRawFd::as_raw_fd) {
-        // To its own number: nothing but close-on-exec is taken away, and in the new process only (posix_spawn(3p)).
+        // To its own number: nothing but close-on-exec is taken away, and in the new process only (posix_spawn(3p), glibc from 2.29 on).
         actions.add_dup2(fd, fd)?;
     }
     let mut attributes = PosixSpawnAttr::init()?;
