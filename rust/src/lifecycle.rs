@@ -146,16 +146,15 @@ fn lead(host: &Host) -> Result<Pending, Stop> {
     hygiene::environment(&start.facts, &host.level_variable);
     trace::step(Step::Environment);
     let mut hosts = HostProcesses::spawn(&mut start)?;
-    let limit = start.limit;
-    contain(start, &mut hosts).map_err(|stop| hosts.clean_up(stop, limit))
+    contain(start, &mut hosts).map_err(|stop| hosts.clean_up(stop))
 }
 
 /// Steps 6 to 17, up to the roles of master, of the RPC server and of stage 2.
 fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     let (mut start, mut decided) = stage1::run(start, hosts)?;
     let plan = decided.plan;
-    let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
     hygiene::descriptors(&plan.descriptors, decided.descriptors, &start.own(hosts))?;
+    hosts.planned(&plan);
     trace::step(Step::Descriptors);
     if plan.instance {
         stage1::end(&mut decided.process)?;
@@ -199,12 +198,9 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
             if plan.flow.is_setuid() {
                 privileges::setuid::become_master()?;
             }
-            Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), start.waiter.take(), limit))
+            Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), start.waiter.take()))
         }
-        None => {
-            let grace = (!plan.engine_monitors).then(|| Duration::from_millis(plan.timeouts.stop_ms.into()));
-            Err(Stop::Ended(join::watch(child, &ends, grace)?))
-        }
+        None => Err(Stop::Ended(join::watch(child, &ends, &plan)?)),
     }
 }
 
@@ -216,8 +212,6 @@ pub struct Start {
     pub configuration: Vec<u8>,
     /// Requests to end, from before anything was started.
     pub termination: OwnedFd,
-    /// The limit of one handshake, until the plan says another.
-    pub limit: Duration,
     /// The starter that waits for this instance, if this is one's master.
     pub waiter: Option<Waiter>,
 }
@@ -250,13 +244,7 @@ impl Start {
             ..facts
         };
         trace::step(Step::Facts);
-        Ok(Start {
-            facts,
-            configuration: Vec::new(),
-            termination: sys::signal::termination_queue()?,
-            limit: Duration::from_secs(60),
-            waiter: None,
-        })
+        Ok(Start { facts, configuration: Vec::new(), termination: sys::signal::termination_queue()?, waiter: None })
     }
 
     /// Step 2.

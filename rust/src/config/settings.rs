@@ -84,7 +84,8 @@ pub struct CapabilitySets {
 pub struct Timeouts {
     /// One message of a handshake, and the answers of the host processes. Milliseconds, 1 to 3,600,000.
     pub handshake_ms: u32,
-    /// The container, from its execution to its end. Milliseconds; 0 for none.
+    /// The container, from its execution to its end; the process that joins one, from when it has entered its namespaces.
+    /// Milliseconds; 0 for none.
     pub container_ms: u32,
     /// The container, from the SIGTERM that asks it to end to the one that kills it. Milliseconds; 0 kills it at once.
     pub stop_ms: u32,

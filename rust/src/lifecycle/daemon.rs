@@ -36,7 +36,8 @@ pub fn fork_master(start: &mut Start, hosts: &mut HostProcesses) -> Result<(), S
         }
         Forked::Parent(master) => {
             drop(theirs);
-            // They follow master, not this process: it must not hold their sockets open.
+            // They follow master, not this process: it must not hold their sockets open, nor what they clean up.
+            hosts.close_image();
             drop(hosts.release());
             Err(await_start(master, ours)?)
         }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Step 3: the processes on the host that the launcher asked for, in the hands of their owner.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::ffi::sys::descriptor;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::cleanup_host::{self, CleanUp, CleanupHost, Held};
 use crate::lifecycle::host_process::{self, Asker, HostProcess, Side};
@@ -13,6 +14,7 @@ use crate::lifecycle::messages::ToHostProcess;
 use crate::lifecycle::post_start_host::PostStart;
 use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::{Start, Stop};
+use crate::plan::Plan;
 use crate::{log, trace};
 
 /// Whichever of them there are.
@@ -22,12 +24,19 @@ pub struct HostProcesses {
     cleanup: Option<CleanupHost>,
     /// What was made on the host, if there is a process to undo it.
     journal: Option<Journal>,
+    /// The limit of one answer, until the plan says another.
+    limit: Duration,
+    /// The image, which may be in use no more when CleanupHost runs.
+    image: Option<RawFd>,
 }
+
+/// Before there is a plan.
+const LIMIT: Duration = Duration::from_secs(60);
 
 impl HostProcesses {
     /// Makes those that the launcher asked for. The journal exists where there is a process to undo its entries.
     pub fn spawn(start: &mut Start) -> Result<Self, Stop> {
-        let mut hosts = HostProcesses::default();
+        let mut hosts = HostProcesses { limit: LIMIT, ..HostProcesses::default() };
         let configuration = &mut start.configuration;
         if start.facts.cleanup_host {
             let journal = Journal::new()?;
@@ -79,15 +88,30 @@ impl HostProcesses {
         self.post_start.as_ref().map(HostProcess::asker).transpose()
     }
 
+    /// What the plan, whose descriptors are in their places, says of the end.
+    pub fn planned(&mut self, plan: &Plan) {
+        self.limit = Duration::from_millis(plan.timeouts.handshake_ms.into());
+        self.image = plan.descriptors.image;
+    }
+
+    /// Lets go of the image: CleanupHost may be about to unmount what it lies on.
+    pub fn close_image(&mut self) {
+        if let Some(image) = self.image.take() {
+            descriptor::close(image);
+        }
+    }
+
     /// The end of everything: has CleanupHost run unless stage 1 has done so, and returns why that end has come. A failure of the
     /// clean-up is printed and hides nothing. A process that has let go of them has nothing to do here.
-    pub fn clean_up(self, stop: Stop, limit: Duration) -> Stop {
-        self.end(matches!(stop, Stop::Failed { cleaned: true, .. }), limit);
+    pub fn clean_up(self, stop: Stop) -> Stop {
+        self.end(matches!(stop, Stop::Failed { cleaned: true, .. }));
         stop
     }
 
     /// As [`clean_up`](Self::clean_up); `cleaned` says whether stage 1 has run CleanupHost.
-    pub fn end(mut self, cleaned: bool, limit: Duration) {
+    pub fn end(mut self, cleaned: bool) {
+        self.close_image();
+        let limit = self.limit;
         if let Some(process) = self.post_start.take() {
             // Heard if it still waits for its word. One that is gone needs none.
             let _ = process.tell(&ToHostProcess::StandDown, None);

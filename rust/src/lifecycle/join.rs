@@ -4,7 +4,7 @@
 //! its engine monitors by itself.
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::WaitStatus;
 use crate::error::Error;
@@ -12,23 +12,32 @@ use crate::ffi::sys;
 use crate::lifecycle::Stop;
 use crate::lifecycle::child::Child;
 use crate::lifecycle::container::MasterEnds;
-use crate::lifecycle::master::Forwarder;
+use crate::lifecycle::master::{Forwarder, deadline, remaining, too_long};
 use crate::lifecycle::messages::FromContainer;
 use crate::lifecycle::roles::{Role, Step};
+use crate::plan::Plan;
 use crate::{log, privileges, trace};
 
-/// Waits for the end of the process that joined; `grace` is the time from a request to end to its kill, if there is one.
-pub fn watch(mut child: Child, ends: &MasterEnds, grace: Option<Duration>) -> Result<WaitStatus, Stop> {
+/// Waits for the end of the process that joined.
+pub fn watch(mut child: Child, ends: &MasterEnds, plan: &Plan) -> Result<WaitStatus, Stop> {
     trace::enter(Role::Master, None);
     trace::step(Step::Master);
     privileges::drop_for_good()?;
     let queue = sys::signal::queue()?;
+    let grace = (!plan.engine_monitors).then(|| Duration::from_millis(plan.timeouts.stop_ms.into()));
     let mut forwarder = Forwarder::new(grace);
     // Nothing says when it runs.
     forwarder.started(&child)?;
+    let deadline = deadline(&plan.timeouts);
     loop {
-        let remaining = forwarder.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let ready = sys::event::wait_readable(&[child.as_fd(), queue.as_fd()], remaining)?;
+        let next = deadline.into_iter().chain(forwarder.deadline()).min();
+        let ready = sys::event::wait_readable(&[child.as_fd(), queue.as_fd()], remaining(next))?;
+        if !ready.contains(&true) && remaining(deadline) == Some(Duration::ZERO) {
+            return Err(too_long(&plan.timeouts).into());
+        }
+        if remaining(forwarder.deadline()) == Some(Duration::ZERO) {
+            forwarder.kill(&child)?;
+        }
         if ready[0] {
             let status = child.wait()?;
             return Ok(match ends.control.pending() {
@@ -41,8 +50,5 @@ pub fn watch(mut child: Child, ends: &MasterEnds, grace: Option<Duration>) -> Re
             });
         }
         forwarder.forward(&queue, &child)?;
-        if remaining == Some(Duration::ZERO) {
-            forwarder.kill(&child)?;
-        }
     }
 }

@@ -39,6 +39,7 @@ mod starting;
 mod words;
 
 use activity::Activity;
+pub use follow::{deadline, remaining, too_long};
 pub use forward::{Forwarder, signals_from};
 use starting::{Progress, Starting};
 use words::Words;
@@ -54,8 +55,6 @@ pub struct Master {
     hosts: HostProcesses,
     /// The starter that waits for an instance.
     waiter: Option<Waiter>,
-    /// Of the clean-up on the host.
-    limit: Duration,
     umask: UmaskWatch,
 }
 
@@ -68,14 +67,13 @@ impl Master {
         ends: MasterEnds,
         hosts: HostProcesses,
         waiter: Option<Waiter>,
-        limit: Duration,
     ) -> Pending {
         if !plan.instance {
             trace::enter(Role::Master, None);
         }
         trace::step(Step::Master);
         let umask = UmaskWatch::begin();
-        Pending::from(Master { plan, engine, child, ends, hosts, waiter, limit, umask })
+        Pending::from(Master { plan, engine, child, ends, hosts, waiter, umask })
     }
 }
 
@@ -86,11 +84,11 @@ impl Work for Master {
 
     /// The rest of its life: ends as the container ended, after everything was cleaned up.
     fn run(self: Box<Self>) -> ! {
-        let Master { plan, engine, child, ends, hosts, waiter, limit, umask } = *self;
+        let Master { plan, engine, child, ends, hosts, waiter, umask } = *self;
         // The container is gone, whatever came of it, when this has returned.
         let attended = engine.get().and_then(|engine| attend(plan, engine, child, ends, &hosts, waiter));
         umask.end();
-        hosts.end(false, limit);
+        hosts.end(false);
         conclude(attended)
     }
 }
@@ -248,9 +246,6 @@ impl Run<'_> {
             }
         };
         self.clean_up(fatal.as_ref(), status);
-        if let Some(image) = self.plan.descriptors.image {
-            sys::descriptor::close(image);
-        }
         match fatal {
             Some(error) => Err(error),
             None => Ok(status),

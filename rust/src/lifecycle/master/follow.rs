@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::forward::Forwarder;
 use super::starting::{Progress, Starting};
 use super::{Run, Threads};
+use crate::config::Timeouts;
 use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
@@ -27,7 +28,7 @@ impl Run<'_> {
             let next = deadline.into_iter().chain(forwarder.deadline()).min();
             let ready = sys::event::wait_readable(&fds, remaining(next))?;
             if !ready.contains(&true) && remaining(deadline) == Some(Duration::ZERO) {
-                return Err(self.too_long());
+                return Err(too_long(&self.plan.timeouts));
             }
             if remaining(forwarder.deadline()) == Some(Duration::ZERO) {
                 forwarder.kill(&self.child)?;
@@ -79,8 +80,7 @@ impl Run<'_> {
     }
 
     fn container_deadline(&self, progress: Progress) -> Option<Instant> {
-        let limit = self.plan.timeouts.container_ms;
-        (progress.is_over() && limit != 0).then(|| Instant::now() + Duration::from_millis(limit.into()))
+        if progress.is_over() { deadline(&self.plan.timeouts) } else { None }
     }
 
     /// Three threads: the first error, or the monitor's return.
@@ -95,7 +95,7 @@ impl Run<'_> {
             let fds: Vec<BorrowedFd<'_>> = always.into_iter().chain([create, start, waiter]).flatten().collect();
             let ready = sys::event::wait_readable(&fds, remaining(deadline))?;
             if !ready.contains(&true) {
-                return Err(self.too_long());
+                return Err(too_long(&self.plan.timeouts));
             }
             self.hear_waiter()?;
             if creating && threads.create.has_returned() {
@@ -159,13 +159,21 @@ impl Run<'_> {
             None => Error::new(ErrorKind::Misuse, "watch over the container: a callback cancelled the run's context"),
         }
     }
-
-    fn too_long(&self) -> Error {
-        let limit = self.plan.timeouts.container_ms;
-        Error::new(ErrorKind::Timeout, format!("wait for the container: it ran longer than {limit} ms"))
-    }
 }
 
-fn remaining(deadline: Option<Instant>) -> Option<Duration> {
+/// When a container that begins to run now has run too long.
+pub fn deadline(timeouts: &Timeouts) -> Option<Instant> {
+    let limit = Duration::from_millis(timeouts.container_ms.into());
+    (!limit.is_zero()).then(|| Instant::now() + limit)
+}
+
+/// It has run too long.
+pub fn too_long(timeouts: &Timeouts) -> Error {
+    let limit = timeouts.container_ms;
+    Error::new(ErrorKind::Timeout, format!("wait for the container: it ran longer than {limit} ms"))
+}
+
+/// The time until then.
+pub fn remaining(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
 }
