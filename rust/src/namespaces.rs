@@ -12,7 +12,7 @@ use nix::unistd::geteuid;
 use rustix::thread::CapabilitySet;
 
 use crate::config::settings::NamespaceKind;
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::privileges::takes;
 
 pub mod mount;
@@ -168,7 +168,12 @@ impl Target {
 
 /// Joins the namespace behind a descriptor.
 pub fn join(fd: impl AsFd, kind: NamespaceKind, name: &str) -> Result<()> {
-    let joined = setns(fd, flags(&[kind])).tried(|| format!("join the {} namespace \"{name}\"", words(&[kind])));
+    let what = || format!("join the {} namespace \"{name}\"", words(&[kind]));
+    let joined = match setns(fd, flags(&[kind])) {
+        // What it died of is the reason, which it may have told.
+        Err(Errno::ESRCH) => Err(Error::new(ErrorKind::PeerDied, format!("{}: its process has ended", what()))),
+        joined => joined.tried(what),
+    };
     let chroot = if kind == NamespaceKind::Mount { CapabilitySet::SYS_CHROOT } else { CapabilitySet::empty() };
     joined.map_err(|error| takes(error, CapabilitySet::SYS_ADMIN | chroot))
 }

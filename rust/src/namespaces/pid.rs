@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! PID namespaces: joined before the clone, since only children enter them; left again by master.
+//! PID namespaces: joined before the clone, since only children enter them; left again by a master with an engine.
 
 use std::os::fd::OwnedFd;
 
@@ -11,13 +11,14 @@ use crate::error::{Result, Tried};
 use crate::namespaces::{Target, join};
 use crate::plan::Plan;
 
-/// Step 12: children are born in the joined PID namespace from now on. Returns the host's, if master is to go back to it.
+/// Step 12: children are born in the joined PID namespace from now on. Returns the host's, if master is to go back to it: with
+/// its children in another one it could make no thread (clone(2)), and an engine's helpers would be the container's.
 pub fn enter(plan: &Plan, targets: &mut Vec<Target>) -> Result<Option<OwnedFd>> {
     let Some(at) = targets.iter().position(|target| target.kind() == NamespaceKind::Pid) else { return Ok(None) };
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let own = open("/proc/self/ns/pid", flags, Mode::empty()).tried(|| "open the own PID namespace")?;
+    let own = || open("/proc/self/ns/pid", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+    let own = if plan.join_only { None } else { Some(own().tried(|| "open the own PID namespace")?) };
     targets.remove(at).join()?;
-    Ok(plan.creates(NamespaceKind::Mount).then_some(own))
+    Ok(own)
 }
 
 /// After the clone: master's later children are born on the host again.
