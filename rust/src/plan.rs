@@ -168,7 +168,7 @@ impl Plan {
             messages: Vec::new(),
             timeouts: settings.timeouts,
         };
-        refuse::unmapped(&plan)?;
+        refuse::target_ids(&plan, settings)?;
         plan.processes = plan.roles().map(|role| plan.process(role, settings.no_new_privs)).collect();
         plan.messages = messages::TABLE.iter().filter(|row| plan.sends(row)).copied().collect();
         Ok(plan)

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::config::names::capability_names;
 use crate::config::settings::CapabilitySets;
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::process::{capabilities, ids};
 
 pub mod posture;
@@ -146,11 +146,23 @@ pub struct ContainerPrivileges {
     pub capabilities: CapabilitySets,
 }
 
+impl ContainerPrivileges {
+    /// Refuses a target user without a target group, of a container process that runs as this user and could become the target.
+    pub fn has_group(&self, uid: u32) -> Result<()> {
+        if uid == 0 && self.uid.is_some_and(|target| target != 0) && self.gids.is_empty() {
+            let text = "a target user id without a target group id: the container would keep the caller's groups";
+            return Err(Error::new(ErrorKind::Refused, text));
+        }
+        Ok(())
+    }
+}
+
 /// Applies the container's privileges to the calling process, in the order that step 16 gives. `known` are the capabilities
 /// that the kernel knows.
 pub fn apply(wanted: &ContainerPrivileges, known: u64) -> Result<()> {
     let sets = masked(&wanted.capabilities, known);
     let now = Credentials::read()?;
+    wanted.has_group(now.uid[0])?;
     let missing = (sets.effective | sets.permitted) & !now.permitted;
     if missing != 0 {
         return Err(Error::invalid(format!(

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The combinations that no start may have.
 
+use rustix::thread::CapabilitySet;
+
 use crate::config::settings::{IdMapping, NamespaceKind, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Facts, Plan};
@@ -11,7 +13,7 @@ pub fn forbidden(settings: &Settings, facts: &Facts) -> Result<()> {
     let joins_user = settings.join.contains_key(&NamespaceKind::User);
     let new_user = settings.create.contains(&NamespaceKind::User) && !joins_user;
     let has_map = !settings.uid_mappings.is_empty() || !settings.gid_mappings.is_empty();
-    let rules: [(bool, &str); 16] = [
+    let rules: [(bool, &str); 17] = [
         (settings.instance && settings.join_only, "an instance cannot only join: it is a container of its own"),
         (facts.setuid && !settings.hybrid && (new_user || joins_user), "setuid with user namespace is not allowed"),
         (settings.hybrid && !new_user, "the hybrid workflow needs a new user namespace"),
@@ -36,6 +38,19 @@ pub fn forbidden(settings: &Settings, facts: &Facts) -> Result<()> {
             // CVE-2018-7169
             "setgroups with a map of nothing but the own group: who is denied something by a group could leave it",
         ),
+        (
+            new_user
+                && !facts.setuid
+                && settings.newgidmap.is_none()
+                && settings.allow_setgroups
+                && facts.effective & CapabilitySet::SETGID.bits() == 0,
+            "setgroups is not allowed in a user namespace whose group id map an ordinary user writes (newgidmap may)",
+        ),
+        (
+            // clone(2) makes no thread while children are born elsewhere, and the way back takes rights on the host.
+            joins_user && settings.join.contains_key(&NamespaceKind::Pid) && !settings.join_only,
+            "a PID namespace joined with its user namespace: master could not go back, and its engine has threads",
+        ),
         (settings.kept_fds.len() > 1024, "more than 1024 kept descriptors"),
         (
             settings.kept_fds.iter().any(|fd| *fd < 0)
@@ -47,14 +62,6 @@ pub fn forbidden(settings: &Settings, facts: &Facts) -> Result<()> {
         (
             !(1..=3_600_000).contains(&settings.timeouts.handshake_ms),
             "the handshake limit is not between 1 and 3,600,000 ms",
-        ),
-        (
-            !new_user
-                && !joins_user
-                && facts.uid == 0
-                && settings.target_uid.is_some_and(|uid| uid != 0)
-                && settings.target_gids.is_empty(),
-            "a target user id without a target group id: the container would keep root's groups",
         ),
     ];
     if let Some((_, words)) = rules.iter().find(|(broken, _)| *broken) {
@@ -99,11 +106,26 @@ fn paths(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Refuses target ids that the container's own id map does not have: the kernel would say no more than EINVAL.
-pub fn unmapped(plan: &Plan) -> Result<()> {
-    if !plan.creates_user_namespace() {
-        return Ok(());
+/// Refuses target ids that the container could not take. Where it is not root of its user namespace it keeps its own, and they have
+/// no say.
+pub fn target_ids(plan: &Plan, settings: &Settings) -> Result<()> {
+    if plan.creates_user_namespace() {
+        unmapped(plan)?;
+        let denied = settings.newgidmap.is_none() && !settings.allow_setgroups;
+        if denied && !settings.no_setgroups && !settings.target_gids.is_empty() && plan.container_uid() == Some(0) {
+            return Err(refused("target group ids where setgroups is denied").with_help(
+                "allow setgroups, which takes a group id map of ranges, or set no_setgroups, which keeps the caller's groups",
+            ));
+        }
     }
+    // Of a joined user namespace the container process finds out.
+    plan.container_uid()
+        .map_or(Ok(()), |uid| plan.container.has_group(uid))
+        .map_err(|error| error.during("plan refused"))
+}
+
+/// Refuses those that the container's own id map does not have: the kernel would say no more than EINVAL.
+fn unmapped(plan: &Plan) -> Result<()> {
     let inside = |map: &[IdMapping], id: u32| {
         map.iter().any(|line| id.checked_sub(line.container_id).is_some_and(|offset| offset < line.size))
     };

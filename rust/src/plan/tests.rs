@@ -86,6 +86,19 @@ fn every_forbidden_combination_is_named() {
             "handshake limit",
         ),
         (Settings { target_uid: Some(5), ..Settings::default() }, root(), "without a target group id"),
+        (Settings { target_gids: vec![0], ..base() }, user(), "target group ids where setgroups is denied"),
+        (Settings { allow_setgroups: true, ..base() }, user(), "whose group id map an ordinary user writes"),
+        (
+            Settings {
+                join: BTreeMap::from([
+                    (NamespaceKind::User, "ns/user".to_owned()),
+                    (NamespaceKind::Pid, "ns/pid".to_owned()),
+                ]),
+                ..Settings::default()
+            },
+            user(),
+            "a PID namespace joined with its user namespace",
+        ),
         (Settings { target_uid: Some(5), ..base() }, user(), "user id 5 is not in the user id map"),
         (Settings { target_gids: vec![0, 7], ..base() }, user(), "group id 7 is not in the group id map"),
         (
@@ -108,7 +121,7 @@ fn every_forbidden_combination_is_named() {
 #[test]
 fn the_last_good_and_the_first_bad_value() {
     plan(&Settings { kept_fds: (0..1024).collect(), ..rootless() }, &user());
-    plan(&Settings { target_gids: vec![0; 32], ..rootless() }, &user());
+    plan(&Settings { target_gids: vec![0; 32], no_setgroups: true, ..rootless() }, &user());
     for handshake_ms in [1, 3_600_000] {
         plan(&Settings { timeouts: Timeouts { handshake_ms, ..Timeouts::default() }, ..rootless() }, &user());
     }
@@ -158,7 +171,14 @@ fn who_is_not_mapped_takes_the_namespaces_root_in_the_container() {
     assert_eq!((unmapped.container_uid(), unmapped.target_uid()), (Some(0), Some(0)));
     let text = unmapped.to_string();
     assert!(text.contains("uid 0 of its user namespace") && text.contains("uid not mapped"), "{text}");
-    let target = Settings { target_uid: Some(5), hybrid: true, uid_mappings: ranges(0), ..rootless() };
+    let target = Settings {
+        target_uid: Some(5),
+        target_gids: vec![0],
+        allow_setgroups: true,
+        hybrid: true,
+        uid_mappings: ranges(0),
+        ..rootless()
+    };
     assert_eq!(plan(&target, &root()).target_uid(), Some(5));
     assert_eq!(hybrid(ranges(0), one(7, 0)).becomes_root(), (true, false));
     assert_eq!(hybrid(ranges(1), ranges(1)).becomes_root(), (false, false));
