@@ -158,15 +158,36 @@ static pinion_error *create_namespaces(pinion_config *starter, const struct text
 	return error;
 }
 
+static pinion_error *join_namespaces(pinion_config *starter, const struct names *join)
+{
+	pinion_namespace *list = calloc(join->count + 1, sizeof(*list));
+	pinion_error *error;
+	size_t index;
+
+	if (list == NULL)
+		return no_memory();
+	for (index = 0; index < join->count; index++) {
+		list[index].kind = pinion_str(join->at[index].name);
+		list[index].path = pinion_str(join->at[index].texts.at[0]);
+	}
+	error = pinion_config_set_ns_path_from_spec(starter, list, join->count);
+	free(list);
+	return error;
+}
+
 static pinion_error *choose_namespaces(pinion_config *starter, const struct config *config)
 {
 	const struct names *join = &config->join;
 	pinion_error *error = create_namespaces(starter, &config->create);
 	size_t index;
 
+	if (error == NULL && config->ns_flags.is_set)
+		error = pinion_config_set_ns_flags(starter, (int32_t)config->ns_flags.value);
 	for (index = 0; error == NULL && index < join->count; index++)
 		error = pinion_config_set_ns_path(starter, pinion_str(join->at[index].name),
 		                                  pinion_str(join->at[index].texts.at[0]));
+	if (error == NULL)
+		error = join_namespaces(starter, &config->join_spec);
 	if (error == NULL)
 		error = pinion_config_set_namespace_join_only(starter, config->join_only);
 	return error;
@@ -199,8 +220,13 @@ static pinion_error *choose_id_maps(pinion_config *starter, const struct config 
 		error = pinion_config_set_newgidmap_path(starter);
 	if (error == NULL)
 		error = pinion_config_set_allow_setgroups(starter, config->allow_setgroups);
+	if (error == NULL)
+		error = pinion_config_set_no_setgroups(starter, config->no_setgroups);
 	return error;
 }
+
+/* The limit of a handshake where none is asked for. */
+#define HANDSHAKE_MS 60000
 
 static pinion_error *choose_flow(pinion_config *starter, const struct config *config)
 {
@@ -212,10 +238,16 @@ static pinion_error *choose_flow(pinion_config *starter, const struct config *co
 		error = pinion_config_set_master_propagate_mount(starter, config->share_mounts);
 	if (error == NULL)
 		error = pinion_config_set_bring_loopback_interface(starter, config->loopback);
+	if (error == NULL)
+		error = pinion_config_set_nvccli_caps(starter, config->nvccli);
+	if (error == NULL)
+		error = pinion_config_set_native_rpc(starter, config->native_rpc);
 	if (error == NULL && is_given(config->propagation))
 		error = pinion_config_set_mount_propagation(starter, pinion_str(config->propagation));
-	if (error == NULL && config->handshake_ms.is_set)
-		error = pinion_config_set_timeouts(starter, (uint32_t)config->handshake_ms.value, 0);
+	if (error == NULL && (config->handshake_ms.is_set || config->container_ms.is_set))
+		error = pinion_config_set_timeouts(
+			starter, config->handshake_ms.is_set ? (uint32_t)config->handshake_ms.value : HANDSHAKE_MS,
+			(uint32_t)config->container_ms.value);
 	return error;
 }
 
@@ -269,6 +301,64 @@ static pinion_error *keep_files(pinion_config *starter, struct config *config)
 	return error;
 }
 
+static pinion_error *choose_image(pinion_config *starter, const char *path)
+{
+	int image;
+
+	if (!is_given(path))
+		return NULL;
+	image = open(path, O_RDONLY | O_CLOEXEC);
+	if (image < 0)
+		return failed("open %s", path);
+	return pinion_config_set_image_fd(starter, image);
+}
+
+static pinion_error *write_document(pinion_config *starter, const char *text)
+{
+	struct json_writer document = {0};
+	pinion_error *error;
+
+	if (!is_given(text))
+		return NULL;
+	json_put_text(&document, text);
+	error = document.failed ? no_memory() : pinion_config_write(starter, pinion_str(document.data));
+	free(document.data);
+	return error;
+}
+
+/* Writes down what the starter configuration tells, the beginning of its document last. */
+static pinion_error *show_told(const struct config *config, pinion_config *starter)
+{
+	int32_t image = pinion_config_image_fd(starter);
+	char link[32], target[PATH_MAX] = "none";
+	pinion_bytes *json;
+	pinion_error *error = pinion_config_json(starter, &json);
+	pinion_view document;
+	ssize_t length;
+
+	if (error != NULL)
+		return error;
+	if (image >= 0) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", (int)image);
+		length = readlink(link, target, sizeof(target) - 1);
+		target[length < 0 ? 0 : length] = '\0';
+	}
+	document = pinion_bytes_view(json);
+	error = enter_with(config, "Configured", "suid=%s container=%d image=%s document=%.*s",
+	                   pinion_config_is_suid(starter) ? "true" : "false", pinion_config_container_pid(starter), target,
+	                   document.length < 20 ? (int)document.length : 20, (const char *)document.data);
+	pinion_bytes_free(json);
+	return error;
+}
+
+/* After the release there is nothing to set any more. */
+static pinion_error *release(pinion_config *starter)
+{
+	pinion_error *error = pinion_config_release(starter);
+
+	return error == NULL ? pinion_config_set_no_new_privs(starter, true) : error;
+}
+
 static pinion_error *prepare_config(void *data, pinion_config *starter)
 {
 	struct config *config = config_of(data);
@@ -288,6 +378,14 @@ static pinion_error *prepare_config(void *data, pinion_config *starter)
 		error = choose_privileges(starter, config);
 	if (error == NULL)
 		error = keep_files(starter, config);
+	if (error == NULL)
+		error = choose_image(starter, config->image);
+	if (error == NULL)
+		error = write_document(starter, config->write);
+	if (error == NULL)
+		error = show_told(config, starter);
+	if (error == NULL && config->release)
+		error = release(starter);
 	if (error == NULL)
 		config->prepared = true;
 	return error;

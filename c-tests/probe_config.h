@@ -86,8 +86,10 @@ struct config {
 	struct names fail;           /* callbacks that misbehave, and how */
 	bool pre_start;              /* PreStartProcess is declared; StartProcess then writes its byte */
 	bool core_monitor;           /* pinion monitors */
-	struct texts create;         /* namespaces to create */
+	struct texts create;         /* namespaces to create ... */
+	struct optional ns_flags;    /* ... or in place of those CLONE_NEW* bits */
 	struct names join;           /* namespaces to join, by path */
+	struct names join_spec;      /* the same in one call */
 	bool join_only;
 	char *working_directory;     /* what becomes the working directory */
 	struct id_map uid_map;       /* lines of [container, host, size] */
@@ -95,21 +97,28 @@ struct config {
 	bool hybrid;
 	bool map_helpers;
 	bool allow_setgroups;
+	bool no_setgroups;
 	bool instance;
 	bool no_new_privs;
 	char *propagation;
 	bool share_mounts;
 	bool loopback;
+	bool nvccli;
+	bool native_rpc;
 	struct optional target_uid;
 	struct numbers target_gids;
 	struct names capabilities;   /* by set */
 	struct texts keep;           /* files that PrepareConfig opens and keeps ... */
 	struct numbers kept;         /* ... and their numbers */
+	char *image;                 /* the file that PrepareConfig opens as the image */
+	char *write;                 /* what it writes over the engine configuration's document */
+	bool release;                /* whether it releases the starter configuration, and then goes on with it */
 	struct texts make;           /* directories that PrepareConfig makes on the host */
 	char *hostname;              /* that CreateContainer sets through the RPC server */
 	struct texts exec;           /* the program to execute */
 	struct texts shim;           /* instead: the program that an init shim runs and waits for */
 	struct optional handshake_ms;
+	struct optional container_ms;
 	char *watch;                 /* the record of this run, in which CleanupHost looks for processes that still live */
 };
 
@@ -441,7 +450,9 @@ static const struct field fields[] = {
 	FIELD(pre_start, flag),
 	FIELD(core_monitor, flag),
 	FIELD(create, texts),
+	NUMBER(ns_flags, optional, INT32_MIN, INT32_MAX),
 	FIELD(join, named_text),
+	FIELD(join_spec, named_text),
 	FIELD(join_only, flag),
 	FIELD(working_directory, text),
 	NUMBER(uid_map, id_map, 0, UINT32_MAX),
@@ -449,21 +460,28 @@ static const struct field fields[] = {
 	FIELD(hybrid, flag),
 	FIELD(map_helpers, flag),
 	FIELD(allow_setgroups, flag),
+	FIELD(no_setgroups, flag),
 	FIELD(instance, flag),
 	FIELD(no_new_privs, flag),
 	FIELD(propagation, text),
 	FIELD(share_mounts, flag),
 	FIELD(loopback, flag),
+	FIELD(nvccli, flag),
+	FIELD(native_rpc, flag),
 	NUMBER(target_uid, optional, INT64_MIN, INT64_MAX),
 	NUMBER(target_gids, numbers, INT64_MIN, INT64_MAX),
 	FIELD(capabilities, named_texts),
 	FIELD(keep, texts),
 	NUMBER(kept, numbers, INT32_MIN, INT32_MAX),
+	FIELD(image, text),
+	FIELD(write, text),
+	FIELD(release, flag),
 	FIELD(make, texts),
 	FIELD(hostname, text),
 	FIELD(exec, texts),
 	FIELD(shim, texts),
 	NUMBER(handshake_ms, optional, 0, UINT32_MAX),
+	NUMBER(container_ms, optional, 0, UINT32_MAX),
 	FIELD(watch, text),
 };
 

@@ -39,8 +39,11 @@ fn start() -> i32 {
 
 fn register() -> i32 {
     let methods = MethodSet::new().method("Exec", |_: i64| Err::<i64, _>(misbehave::execute().into()));
-    let registered = registry::register("probe", Arc::new(Probe::default()));
-    match registered.and_then(|()| registry::register_rpc_methods("probe", methods)) {
+    // Two names of one engine, of which the second has no RPC methods of its own.
+    let registered = registry::register("probe", Arc::new(Probe::default()))
+        .and_then(|()| registry::register_rpc_methods("probe", methods))
+        .and_then(|()| registry::register("probe-builtin", Arc::new(Probe::default())));
+    match registered {
         Ok(()) => 0,
         Err(error) => {
             log::error(&error);
@@ -65,8 +68,12 @@ struct Config {
     core_monitor: bool,
     /// Namespaces to create.
     create: Vec<String>,
+    /// In place of those, as CLONE_NEW* bits.
+    ns_flags: Option<i32>,
     /// Namespaces to join, by path.
     join: BTreeMap<String, String>,
+    /// The same in one call.
+    join_spec: BTreeMap<String, String>,
     /// Join only.
     join_only: bool,
     /// The directory that becomes the working directory.
@@ -78,11 +85,14 @@ struct Config {
     hybrid: bool,
     map_helpers: bool,
     allow_setgroups: bool,
+    no_setgroups: bool,
     instance: bool,
     no_new_privs: bool,
     propagation: String,
     share_mounts: bool,
     loopback: bool,
+    nvccli: bool,
+    native_rpc: bool,
     target_uid: Option<i64>,
     target_gids: Vec<i64>,
     /// Set name to capabilities.
@@ -90,6 +100,12 @@ struct Config {
     /// Files that PrepareConfig opens and keeps; their numbers come into `kept`.
     keep: Vec<String>,
     kept: Vec<i32>,
+    /// The file that PrepareConfig opens as the image.
+    image: String,
+    /// What PrepareConfig writes over the engine configuration's document.
+    write: String,
+    /// Whether PrepareConfig releases the starter configuration, and then goes on with it.
+    release: bool,
     /// Directories that PrepareConfig makes on the host, after it has noted them in the journal.
     make: Vec<String>,
     /// The host name that CreateContainer sets through the RPC server, if any.
@@ -99,6 +115,7 @@ struct Config {
     /// Instead: the program that an init shim runs and waits for.
     shim: Vec<String>,
     handshake_ms: Option<u32>,
+    container_ms: Option<u32>,
     /// The record of this run, in which CleanupHost looks for processes of the container and logs those that still live.
     watch: String,
 }
@@ -126,6 +143,13 @@ impl Probe {
         let how = self.config().fail.get(callback).cloned();
         how.map_or(Ok(()), |how| misbehave::misbehave(callback, &how))
     }
+}
+
+/// What the starter configuration tells, the beginning of its document last.
+fn told(starter: &StarterConfig) -> String {
+    let image = starter.image_fd().map_or("none".to_owned(), target);
+    let document = String::from_utf8_lossy(&starter.json_config()).chars().take(20).collect::<String>();
+    format!("suid={} container={} image={image} document={document}", starter.is_suid(), starter.container_pid())
 }
 
 fn mappings(lines: &[[u32; 3]]) -> Vec<IdMapping> {
@@ -157,12 +181,17 @@ impl Operations for Probe {
         }
         self.enter("PrepareConfig", "")?;
         let config = self.config();
-        let create: Vec<Namespace> =
-            config.create.iter().map(|kind| Namespace { kind: kind.clone(), path: String::new() }).collect();
+        let namespace = |kind: &String, path: &str| Namespace { kind: kind.clone(), path: path.to_owned() };
+        let create: Vec<Namespace> = config.create.iter().map(|kind| namespace(kind, "")).collect();
         starter.set_ns_flags_from_spec(&create)?;
+        if let Some(flags) = config.ns_flags {
+            starter.set_ns_flags(flags)?;
+        }
         for (kind, path) in &config.join {
             starter.set_ns_path(kind, path)?;
         }
+        let join: Vec<Namespace> = config.join_spec.iter().map(|(kind, path)| namespace(kind, path)).collect();
+        starter.set_ns_path_from_spec(&join)?;
         starter.set_namespace_join_only(config.join_only)?;
         if !config.working_directory.is_empty() {
             starter.set_working_directory_fd(std::fs::File::open(&config.working_directory)?.into_raw_fd())?;
@@ -175,10 +204,13 @@ impl Operations for Probe {
             starter.set_newgidmap_path()?;
         }
         starter.set_allow_setgroups(config.allow_setgroups)?;
+        starter.set_no_setgroups(config.no_setgroups)?;
         starter.set_instance(config.instance)?;
         starter.set_no_new_privs(config.no_new_privs)?;
         starter.set_master_propagate_mount(config.share_mounts)?;
         starter.set_bring_loopback_interface(config.loopback)?;
+        starter.set_nvccli_caps(config.nvccli)?;
+        starter.set_native_rpc(config.native_rpc)?;
         if !config.propagation.is_empty() {
             starter.set_mount_propagation(&config.propagation)?;
         }
@@ -189,14 +221,28 @@ impl Operations for Probe {
         for (set, names) in &config.capabilities {
             starter.set_capabilities(set, names)?;
         }
-        if let Some(handshake_ms) = config.handshake_ms {
-            starter.set_timeouts(Timeouts { handshake_ms, ..Timeouts::default() })?;
-        }
+        let limits = Timeouts::default();
+        starter.set_timeouts(Timeouts {
+            handshake_ms: config.handshake_ms.unwrap_or(limits.handshake_ms),
+            container_ms: config.container_ms.unwrap_or(limits.container_ms),
+            ..limits
+        })?;
         let mut kept = Vec::new();
         for path in &config.keep {
             let number = std::fs::File::open(path)?.into_raw_fd();
             starter.keep_file_descriptor(number)?;
             kept.push(number);
+        }
+        if !config.image.is_empty() {
+            starter.set_image_fd(std::fs::File::open(&config.image)?.into_raw_fd())?;
+        }
+        if !config.write.is_empty() {
+            starter.write(&config.write)?;
+        }
+        self.enter("Configured", &told(starter))?;
+        if config.release {
+            starter.release()?;
+            starter.set_no_new_privs(true)?;
         }
         let mut own = lock(&self.config);
         own.prepared = true;

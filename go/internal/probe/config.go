@@ -24,8 +24,12 @@ type Config struct {
 	CoreMonitor bool `json:"core_monitor"`
 	// Create has namespaces to create.
 	Create []string `json:"create"`
+	// NSFlags has them in place of those as CLONE_NEW* bits.
+	NSFlags *int `json:"ns_flags"`
 	// Join has namespaces to join, by path.
-	Join     map[string]string `json:"join"`
+	Join map[string]string `json:"join"`
+	// JoinSpec has the same for one call.
+	JoinSpec map[string]string `json:"join_spec"`
 	JoinOnly bool              `json:"join_only"`
 	// WorkingDirectory becomes the working directory.
 	WorkingDirectory string    `json:"working_directory"`
@@ -34,11 +38,14 @@ type Config struct {
 	Hybrid           bool      `json:"hybrid"`
 	MapHelpers       bool      `json:"map_helpers"`
 	AllowSetgroups   bool      `json:"allow_setgroups"`
+	NoSetgroups      bool      `json:"no_setgroups"`
 	Instance         bool      `json:"instance"`
 	NoNewPrivs       bool      `json:"no_new_privs"`
 	Propagation      string    `json:"propagation"`
 	ShareMounts      bool      `json:"share_mounts"`
 	Loopback         bool      `json:"loopback"`
+	NvCCLI           bool      `json:"nvccli"`
+	NativeRPC        bool      `json:"native_rpc"`
 	TargetUID        *int      `json:"target_uid"`
 	TargetGIDs       []int     `json:"target_gids"`
 	// Capabilities has names of capabilities by set.
@@ -46,6 +53,12 @@ type Config struct {
 	// Keep has files that PrepareConfig opens and keeps, Kept their numbers.
 	Keep []string `json:"keep"`
 	Kept []int    `json:"kept"`
+	// Image is the file that PrepareConfig opens as the image.
+	Image string `json:"image"`
+	// Write is what PrepareConfig writes over the engine configuration's document.
+	Write string `json:"write"`
+	// Release is whether PrepareConfig releases the starter configuration, and then goes on with it.
+	Release bool `json:"release"`
 	// Make has directories that PrepareConfig makes on the host.
 	Make []string `json:"make"`
 	// Hostname is what CreateContainer sets through the RPC server, if anything.
@@ -55,6 +68,7 @@ type Config struct {
 	// Shim is the program that an init shim runs and waits for, in place of Exec.
 	Shim        []string `json:"shim"`
 	HandshakeMS *uint32  `json:"handshake_ms"`
+	ContainerMS uint32   `json:"container_ms"`
 	// Watch is the record of this run, in which CleanupHost looks for processes that still live.
 	Watch string `json:"watch"`
 }

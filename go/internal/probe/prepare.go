@@ -3,7 +3,9 @@
 package probe
 
 import (
+	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -27,11 +29,22 @@ func (p *probe) PrepareConfig(to *starter.Config) error {
 		p.config.chooseFlow,
 		p.config.choosePrivileges,
 		p.config.keepFiles,
+		p.config.chooseImage,
+		p.config.writeDocument,
 	}
 	for _, choose := range choices {
 		if err := choose(to); err != nil {
 			return err
 		}
+	}
+	if err := p.showTold(to); err != nil {
+		return err
+	}
+	if p.config.Release {
+		if err := to.Release(); err != nil {
+			return err
+		}
+		to.SetNoNewPrivs(true)
 	}
 	p.config.Prepared = true
 	return nil
@@ -56,10 +69,20 @@ func (c *Config) chooseNamespaces(to *starter.Config) error {
 		create = append(create, specs.LinuxNamespace{Type: specs.LinuxNamespaceType(kind)})
 	}
 	to.SetNsFlagsFromSpec(create)
+	if c.NSFlags != nil {
+		to.SetNsFlags(*c.NSFlags)
+	}
 	for _, kind := range slices.Sorted(maps.Keys(c.Join)) {
 		if err := to.SetNsPath(specs.LinuxNamespaceType(kind), c.Join[kind]); err != nil {
 			return err
 		}
+	}
+	var join []specs.LinuxNamespace
+	for kind, path := range c.JoinSpec {
+		join = append(join, specs.LinuxNamespace{Type: specs.LinuxNamespaceType(kind), Path: path})
+	}
+	if err := to.SetNsPathFromSpec(join); err != nil {
+		return err
 	}
 	to.SetNamespaceJoinOnly(c.JoinOnly)
 	return nil
@@ -95,6 +118,7 @@ func (c *Config) chooseIDMaps(to *starter.Config) error {
 		}
 	}
 	to.SetAllowSetgroups(c.AllowSetgroups)
+	to.SetNoSetgroups(c.NoSetgroups)
 	return nil
 }
 
@@ -111,13 +135,16 @@ func (c *Config) chooseFlow(to *starter.Config) error {
 	to.SetNoNewPrivs(c.NoNewPrivs)
 	to.SetMasterPropagateMount(c.ShareMounts)
 	to.SetBringLoopbackInterface(c.Loopback)
+	to.SetNvCCLICaps(c.NvCCLI)
+	to.SetNativeRPC(c.NativeRPC)
 	if c.Propagation != "" {
 		to.SetMountPropagation(c.Propagation)
 	}
+	handshake := time.Minute
 	if c.HandshakeMS != nil {
-		return to.SetTimeouts(time.Duration(*c.HandshakeMS)*time.Millisecond, 0)
+		handshake = time.Duration(*c.HandshakeMS) * time.Millisecond
 	}
-	return nil
+	return to.SetTimeouts(handshake, time.Duration(c.ContainerMS)*time.Millisecond)
 }
 
 func (c *Config) choosePrivileges(to *starter.Config) error {
@@ -147,4 +174,39 @@ func (c *Config) keepFiles(to *starter.Config) error {
 	}
 	c.Kept = kept
 	return nil
+}
+
+func (c *Config) chooseImage(to *starter.Config) error {
+	if c.Image == "" {
+		return nil
+	}
+	image, err := syscall.Open(c.Image, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return failed(err, "open %s", c.Image)
+	}
+	to.SetImageFd(image)
+	return nil
+}
+
+func (c *Config) writeDocument(to *starter.Config) error {
+	if c.Write == "" {
+		return nil
+	}
+	return to.Write(c.Write)
+}
+
+// showTold writes down what the starter configuration tells, the beginning of its document last.
+func (p *probe) showTold(to *starter.Config) error {
+	image := "none"
+	if number := to.GetImageFd(); number >= 0 {
+		target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", number))
+		if err != nil {
+			return failed(err, "look at the image")
+		}
+		image = target
+	}
+	document := to.GetJSONConfig()
+	document = document[:min(len(document), 20)]
+	return p.enter("Configured", "suid=%t container=%d image=%s document=%s",
+		to.GetIsSUID(), to.GetContainerPid(), image, document)
 }
