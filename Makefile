@@ -24,7 +24,7 @@ GO = cd go && PINION=$(CURDIR)/target/debug/pinion PKG_CONFIG_PATH=$(CURDIR)/$(C
 .DEFAULT_GOAL := help
 .PHONY: probe help setup build lib header generated install install-setuid vendor uninstall uninstall-setuid privileged-code run test test-rust test-go test-go-race test-go-next test-c test-c-library test-install \
 	check-symbols check-linkers sanitize test-rpc-race test-scenarios test-differential \
-	test-gob-differential test-killed test-random-kills test-instances test-privileges test-signals fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
+	test-gob-differential test-killed test-random-kills test-instances test-privileges test-setters test-signals fuzz fuzz-selfcheck lint bench bench-start bench-memory bench-rpc bench-abi bench-go clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -150,6 +150,9 @@ test-instances: ## N instances at once (512), ROUNDS rounds (50) of 64 starts at
 test-privileges: probe ## every process in every callback of every flow against its row of the contract, Rust, C and Go; root without each capability in turn
 	PINION_PRIVILEGES=all $(TESTS) --test privileges -- --nocapture
 	PINION_PRIVILEGES=all $(TESTS) --test scenarios root_that_lacks -- --nocapture
+
+test-setters: probe ## every setter of the starter configuration in every flow: its effect seen from outside, or the refusal; Rust, C and Go
+	PINION_SETTERS=all $(TESTS) --test setters -- --nocapture
 
 test-signals: ## docs/signals.md on a pseudo-terminal, every exit code, every death by a signal, the end after a SIGTERM
 	PINION_SIGNALS=all $(TESTS) --test signals -- --nocapture

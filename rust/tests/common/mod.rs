@@ -137,6 +137,8 @@ impl Starter {
             program: self.program_for(caller),
             folder,
             uid: uid_of(caller),
+            groups: Vec::new(),
+            around: Vec::new(),
             under: Vec::new(),
             variables: Vec::new(),
             document,
@@ -190,6 +192,10 @@ pub struct Launch<'a> {
     program: &'a Path,
     folder: TempDir,
     uid: u32,
+    /// Supplementary groups of the caller. Root alone can give them.
+    pub groups: Vec<u32>,
+    /// Words of a command before all of it: it has the tests' own privileges still.
+    pub around: Vec<String>,
     /// Words of a command before the starter: it starts that under conditions of its own.
     pub under: Vec<String>,
     /// Further variables of its environment, or others in place of the configuration's.
@@ -217,10 +223,12 @@ impl Launch<'_> {
         // A shell opens the record, so that no other test's children inherit it.
         let script = "exec 9>>\"$1/record\" 8>>\"$1/kept\"; shift; exec \"$@\"";
         let mut command = Command::new("sh");
-        command.args(["-c", script, "sh"]).arg(self.folder.path());
-        if self.uid != nix::unistd::geteuid().as_raw() {
-            let ids = [format!("--reuid={}", self.uid), format!("--regid={}", self.uid), "--clear-groups".into()];
-            command.arg("setpriv").args(ids);
+        command.args(["-c", script, "sh"]).arg(self.folder.path()).args(&self.around);
+        if self.uid != nix::unistd::geteuid().as_raw() || !self.groups.is_empty() {
+            let groups: Vec<String> = self.groups.iter().map(ToString::to_string).collect();
+            let groups =
+                if groups.is_empty() { "--clear-groups".into() } else { format!("--groups={}", groups.join(",")) };
+            command.arg("setpriv").args([format!("--reuid={}", self.uid), format!("--regid={}", self.uid), groups]);
         }
         command.args(&self.under).arg(self.program).current_dir(self.folder.path());
         command.env_clear().env("PINION_RECORD_FD", "9").env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
