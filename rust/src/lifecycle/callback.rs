@@ -86,12 +86,12 @@ fn run<T>(
         // One that failed has said enough, but the process goes on in any case.
         // What is the process's MonitorContainer, which may return at any time, finds as another one has it, or has left it.
         let beside = monitors && (!alone || FAILED.load(Ordering::SeqCst));
-        let kept = before.kept(callback, beside, |here| {
+        let set = returned.as_ref().ok().and_then(goes_to);
+        let kept = before.kept(callback, beside, &|here| {
             // Engines of the family leave master in the root directory, so that no file system stays busy for it.
             if Callback::of(Role::Master).contains(&callback) && Place::of_root() == Some(here) {
                 return true;
             }
-            let set = returned.as_ref().ok().and_then(goes_to);
             set.and_then(|number| descriptor::with(number, |fd| Place::of(fd)).ok()?) == Some(here)
         });
         returned.and_then(|value| kept.map(|()| value))

@@ -77,7 +77,7 @@ impl Surroundings {
     /// Compares them with those of now. Mask, umask, dumpable attribute and death signal are put back. `beside` says
     /// that another callback runs, whose the directory and the dumpable attribute may be; `may_be_in` where else the
     /// process may be.
-    pub fn kept(&self, callback: Callback, beside: bool, may_be_in: impl FnOnce(Place) -> bool) -> Result<()> {
+    pub fn kept(&self, callback: Callback, beside: bool, may_be_in: &dyn Fn(Place) -> bool) -> Result<()> {
         let now = Surroundings::of(Posture::read()?);
         let mut changed = self.credentials(&now.posture.credentials);
         changed.extend(attributes(&self.posture.attributes, &now.posture.attributes));
@@ -246,7 +246,7 @@ mod tests {
         set_parent_process_death_signal(Some(Signal::TERM)).expect("armed");
         let before = Surroundings::of(Posture::read().expect("posture"));
         set_parent_process_death_signal(None).expect("taken");
-        before.kept(Callback::PrepareConfig, false, |_| true).expect("no error");
+        before.kept(Callback::PrepareConfig, false, &|_| true).expect("no error");
         assert_eq!(parent_process_death_signal().expect("signal"), Some(Signal::TERM));
         set_parent_process_death_signal(None).expect("taken");
     }
