@@ -62,17 +62,17 @@ pub fn drop_for_good() -> Result<()> {
 }
 
 /// Takes the user id 0, the group id 0 or both of a new user namespace, in which the calling process has all capabilities.
-/// Groups stay, and so does what others may see of the process: the kernel hides one that changes its ids even from master,
-/// which has to enter its mount namespace.
+/// Groups stay, and so does what others may see of the process: one that changes its ids is hidden even from master, which has
+/// to enter its mount namespace.
 pub fn become_root_of_namespace(user: bool, group: bool) -> Result<()> {
-    let visible = rustix::process::dumpable_behavior().tried(|| "read whether the process is dumpable")?;
+    let visible = posture::is_dumpable()?;
     if group {
         set_gids(0)?;
     }
     if user {
         set_uids(0)?;
     }
-    rustix::process::set_dumpable_behavior(visible).tried(|| "restore whether the process is dumpable")
+    posture::set_dumpable(visible)
 }
 
 /// After its maps are written: in a new user namespace that a setuid-root program has cloned, root's saved id has no number.
@@ -82,6 +82,7 @@ pub fn forget_saved_ids() -> Result<()> {
     set_uids(uid)
 }
 
+/// A process that changes its ids is closed to its user, as the kernel has it unless /proc/sys/fs/suid_dumpable says otherwise.
 fn set_uids(uid: u32) -> Result<()> {
     if ids().0 == [uid; 3] {
         return Ok(());
@@ -89,6 +90,7 @@ fn set_uids(uid: u32) -> Result<()> {
     let id = Uid::from_raw(uid);
     let set = setresuid(id, id, id).tried(|| format!("set all user ids to {uid}"));
     set.map_err(|error| takes(error, CapabilitySet::SETUID))?;
+    posture::set_dumpable(false)?;
     read_back("user ids", ids().0, [uid; 3])
 }
 
@@ -99,6 +101,7 @@ fn set_gids(gid: u32) -> Result<()> {
     let id = Gid::from_raw(gid);
     let set = setresgid(id, id, id).tried(|| format!("set all group ids to {gid}"));
     set.map_err(|error| takes(error, CapabilitySet::SETGID))?;
+    posture::set_dumpable(false)?;
     read_back("group ids", ids().1, [gid; 3])
 }
 

@@ -27,6 +27,8 @@ mod flows;
 mod rows;
 #[path = "privileges/standing.rs"]
 mod standing;
+#[path = "privileges/suid_dumpable.rs"]
+mod suid_dumpable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::catch_unwind;
@@ -36,6 +38,8 @@ use std::time::Instant;
 use collector::Collector;
 use common::Starter;
 use flows::{Flow, Stop};
+use serde_json::json;
+use suid_dumpable::{Changed, Stays};
 
 /// The starters that are compared, by the language of their engine.
 fn faces() -> Vec<(&'static str, Starter)> {
@@ -61,7 +65,59 @@ fn every_process_has_what_its_row_says() {
         println!("left out: all of it: to look into processes needs root");
         return;
     }
-    let (begun, collector, flows, faces) = (Instant::now(), Collector::new(), flows::possible(), faces());
+    let _stays = Stays::as_it_is();
+    judge_all(&flows::possible());
+}
+
+/// Where the kernel would leave a setuid program open to its user, and where it would have root alone read what it dumps.
+#[test]
+fn a_setuid_starter_is_hidden_whatever_the_machine_says() {
+    if !common::is_root() || !standing::may_trace() {
+        println!("left out: all of it: to start a setuid program and look into it needs root");
+        return;
+    }
+    let mut flows = flows::possible();
+    flows.retain(|flow| flow.caller == "setuid");
+    for value in ["1", "2"] {
+        let _changed = match Changed::to(value) {
+            Ok(changed) => changed,
+            Err(error) => {
+                println!("left out: suid_dumpable {value}: it cannot be set here: {error}");
+                continue;
+            }
+        };
+        println!("suid_dumpable {value}");
+        judge_all(&flows);
+    }
+}
+
+/// What the kernel makes of its process is not the engine's doing.
+#[test]
+fn an_engine_may_get_root_back_whatever_the_machine_says() {
+    if !common::is_root() {
+        println!("left out: all of it: to start a setuid program needs root");
+        return;
+    }
+    let starter = Starter::probe();
+    for value in ["0", "1", "2"] {
+        let _changed = match Changed::to(value) {
+            Ok(changed) => changed,
+            Err(error) => {
+                println!("left out: suid_dumpable {value}: it cannot be set here: {error}");
+                continue;
+            }
+        };
+        let fail = json!({ "CreateContainer": "regain", "PostStartProcess": "regain", "CleanupContainer": "regain" });
+        let run =
+            starter.launch("setuid", &json!({ "create": ["pid", "mount"], "exec": ["true"], "fail": fail })).run();
+        assert_eq!((run.exit, run.stderr.as_str()), (0, ""), "suid_dumpable {value}\n{run}");
+        run.nothing_left().unwrap_or_else(|left| panic!("{left}\n{run}"));
+    }
+}
+
+/// Brings a run of each flow to each of its stops, in each language, and compares.
+fn judge_all(flows: &[Flow]) {
+    let (begun, collector, faces) = (Instant::now(), Collector::new(), faces());
     let mut cases: Vec<Case<'_>> = Vec::new();
     for (face, starter) in &faces {
         for (at, flow) in flows.iter().enumerate() {
@@ -91,7 +147,7 @@ fn every_process_has_what_its_row_says() {
         }
     });
     let (counts, failed) = (counts.into_inner().expect("counts"), failed.into_inner().expect("list"));
-    show(&flows, &faces, &counts);
+    show(flows, &faces, &counts);
     println!("{} stops, {} differences, in {:.1?}", cases.len(), failed.len(), begun.elapsed());
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

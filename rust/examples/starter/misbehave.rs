@@ -17,6 +17,8 @@
 //! | `no_new_privs` | sets no_new_privs and goes on |
 //! | `securebits` | sets the securebit that keeps capabilities, and goes on |
 //! | `dumpable` | opens its process to others of its user, or closes it if it was open, and goes on |
+//! | `death signal` | has SIGHUP sent when its parent dies, and goes on |
+//! | `regain` | gets root back and puts it aside again, as master of the setuid flow may, and goes on |
 //! | `fork` | makes a child, which returns an error; waits for its end and goes on |
 //! | `fork exit` | makes a child, which calls exit(0); waits for its end and goes on |
 //! | `exit` | calls exit(3) |
@@ -31,7 +33,7 @@ use std::process::Command;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise, sigprocmask};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, getgid, setresgid};
+use nix::unistd::{Gid, Uid, getgid, getuid, setresgid, setresuid};
 use pinion::engine::CallbackResult;
 use pinion::ffi::sys::process::{Cloned, clone, exit};
 use pinion::lifecycle::roles::Role;
@@ -76,6 +78,12 @@ pub fn misbehave(callback: &str, how: &str) -> CallbackResult {
             DumpableBehavior::Dumpable => set_dumpable_behavior(DumpableBehavior::NotDumpable)?,
             _ => set_dumpable_behavior(DumpableBehavior::Dumpable)?,
         },
+        "death signal" => set_parent_process_death_signal(Some(rustix::process::Signal::HUP))?,
+        "regain" => {
+            let (root, user) = (Uid::from_raw(0), getuid());
+            setresuid(root, root, user)?;
+            setresuid(user, user, root)?;
+        }
         "fork" => fork(|| ())?,
         "fork exit" => fork(|| std::process::exit(0))?,
         "exit" => std::process::exit(3),

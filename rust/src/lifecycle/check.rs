@@ -115,8 +115,8 @@ fn wanted_dumpable(plan: &Plan, row: &Privileges) -> Option<bool> {
     let came = plan.facts.attributes.dumpable;
     match row.dumpable {
         Dumpable::AsCalledUnlessTarget | Dumpable::OpenedUnlessTarget if takes_ids => None,
-        // How the kernel has hidden the setuid program: /proc/sys/fs/suid_dumpable can say that it does not.
-        Dumpable::AsCalled | Dumpable::Hidden | Dumpable::AsCalledUnlessTarget => Some(came),
+        Dumpable::AsCalled | Dumpable::AsCalledUnlessTarget => Some(came),
+        Dumpable::Hidden => Some(false),
         Dumpable::OpenedUnlessTarget => Some(true),
     }
 }

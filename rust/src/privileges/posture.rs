@@ -46,13 +46,12 @@ impl Posture {
 impl Attributes {
     /// Those of the calling thread, which has these credentials.
     pub fn read(credentials: &Credentials) -> Result<Self> {
-        let dumpable = rustix::process::dumpable_behavior().tried(|| "read whether the process is dumpable")?;
         Ok(Attributes {
             // The kernel keeps nothing ambient that is not permitted and inheritable as well.
             ambient: ambient_among(credentials.permitted & credentials.inheritable)?,
             no_new_privs: rustix::thread::no_new_privs().tried(|| "read no_new_privs")?,
             securebits: rustix::thread::capabilities_secure_bits().tried(|| "read the securebits")?.bits(),
-            dumpable: dumpable == DumpableBehavior::Dumpable,
+            dumpable: is_dumpable()?,
         })
     }
 }
@@ -64,7 +63,14 @@ pub const KEEP_CAPS: u32 = CapabilitiesSecureBits::KEEP_CAPS.bits();
 pub fn set_dumpable(dumpable: bool) -> Result<()> {
     let behavior = if dumpable { DumpableBehavior::Dumpable } else { DumpableBehavior::NotDumpable };
     rustix::process::set_dumpable_behavior(behavior)
-        .tried(|| format!("set whether the process is dumpable: {dumpable}"))
+        .tried(|| format!("set whether the process is dumpable: {dumpable}"))?;
+    super::read_back("whether the process is dumpable", u32::from(is_dumpable()?), dumpable.into())
+}
+
+/// Whether others of its user may look into the process.
+pub fn is_dumpable() -> Result<bool> {
+    let is = rustix::process::dumpable_behavior().tried(|| "read whether the process is dumpable")?;
+    Ok(is == DumpableBehavior::Dumpable)
 }
 
 fn ambient_among(possible: u64) -> Result<u64> {

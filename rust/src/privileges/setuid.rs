@@ -17,6 +17,7 @@ use std::process::abort;
 use nix::unistd::{Uid, setfsuid, setresuid};
 use rustix::thread::CapabilitySet;
 
+use super::posture::set_dumpable;
 use super::{Credentials, drop_bounding_set, ids, read_back, set_capabilities, set_gids, set_uids};
 use crate::config::settings::CapabilitySets;
 use crate::engine::contract::{MASTER_EFFECTIVE, SERVER_BOUNDING, SERVER_BOUNDING_NVIDIA, SERVER_EFFECTIVE};
@@ -46,6 +47,7 @@ pub fn regain() -> Result<()> {
     let ([user, ..], _) = ids();
     set_ids(user, 0)?;
     setfsuid(Uid::from_raw(user));
+    set_dumpable(false)?;
     read_back("the file system user id", file_uid(), user)?;
     let about_files = Credentials::read()?.effective & OF_FILES.bits();
     read_back("the effective capabilities about files", about_files, 0)
@@ -101,10 +103,11 @@ fn become_user(effective: u64) -> Result<()> {
     set_capabilities(&CapabilitySets { permitted, effective, ..Default::default() })
 }
 
-/// The saved id is root's.
+/// The saved id is root's. With each change the kernel opens the process to its user where /proc/sys/fs/suid_dumpable is 1.
 fn set_ids(real: u32, effective: u32) -> Result<()> {
     setresuid(Uid::from_raw(real), Uid::from_raw(effective), Uid::from_raw(0))
         .tried(|| format!("set the user ids to {real}, {effective} and 0"))?;
+    set_dumpable(false)?;
     read_back("the user ids", ids().0, [real, effective, 0])
 }
 

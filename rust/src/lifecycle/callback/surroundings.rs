@@ -83,8 +83,8 @@ impl Surroundings {
         changed.extend(attributes(&self.posture.attributes, &now.posture.attributes));
         let (was, is) = (self.posture.attributes.dumpable, now.posture.attributes.dumpable);
         if was != is && !beside {
-            // The kernel itself closes a process whose ids change for a time.
-            if is {
+            // The kernel itself closes a process whose ids change for a time, or opens it.
+            if is && !opens_by_itself() {
                 changed.push(format!("the dumpable attribute from {was} to {is}"));
             }
             set_dumpable(was)?;
@@ -172,6 +172,11 @@ fn described(place: Place) -> String {
 /// Its name if it has one, since this is where the process is.
 fn named(place: Place) -> String {
     std::env::current_dir().map_or_else(|_| described(place), |path| format!("{path:?}"))
+}
+
+/// Whether the kernel lets others of its user look into a process that has changed its ids (proc_sys_fs(5)).
+fn opens_by_itself() -> bool {
+    std::fs::read("/proc/sys/fs/suid_dumpable").is_ok_and(|is| is.trim_ascii() == b"1")
 }
 
 /// Sets it and returns what it was.
