@@ -173,6 +173,8 @@ lint: ## rustfmt, clippy with warnings denied, little privileged code, no unsafe
 bench: bench-start bench-memory bench-rpc bench-abi bench-go ## every measurement
 
 bench-start: build $(RELEASE)/floor ## a start beside crun, runc, bwrap and a floor, in pairs
+	$(CARGO) rustc --release --features _unenforced --target-dir target/unenforced --bin pinion-starter -- $(STATIC)
+	@cp target/unenforced/release/pinion-starter $(RELEASE)/unenforced
 	@.ci/setup bench
 	@rust/benches/start.sh $(RELEASE)
 

@@ -94,3 +94,12 @@ flow instance 1.15 "$folder/programs/pinion start bench --bundle $folder/bundle"
 "$folder/programs/pinion" start exec --bundle "$folder/bundle" /bin/busybox sleep 3600
 flow exec 0.8 "$folder/programs/pinion exec exec /bin/true"
 "$folder/programs/pinion" stop --timeout 0 exec
+
+# What the privilege contract costs: the same start with a starter that does not look at what its processes have around callbacks.
+mkdir "$folder/unenforced"
+cp "$programs/pinion" "$folder/unenforced"
+cp "$programs/unenforced" "$folder/unenforced/pinion-starter"
+sync
+pair "$pinion" "$folder/unenforced/pinion run --bundle $folder/bundle" ours theirs
+echo "$(median <"$folder/ours") $(median <"$folder/theirs")" |
+	awk '{ printf "enforcement %7.3f ms with %7.3f ms without  ratio %.2f (at most 1.05)\n", $1 * 1000, $2 * 1000, $1 / $2 }'

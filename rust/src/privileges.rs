@@ -19,7 +19,7 @@ pub mod posture;
 pub mod setuid;
 
 /// What the kernel says of the calling thread.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Credentials {
     /// User ids: real, effective, saved.
     pub uid: [u32; 3],

@@ -24,7 +24,7 @@ use crate::engine::{CallbackResult, Engine, WaitStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
-use crate::lifecycle::check::check_on_host;
+use crate::lifecycle::check::{ENFORCED, check_on_host};
 use crate::lifecycle::child::Silence;
 use crate::lifecycle::roles::Role;
 use crate::privileges::posture::Posture;
@@ -70,7 +70,7 @@ fn run<T>(
 ) -> Result<T> {
     trace::event("callback", || serde_json::json!({ "name": callback.name(), "credentials": seen.credentials }));
     let process = nix::unistd::getpid();
-    let returned = if callback == Callback::StartProcess {
+    let returned = if callback == Callback::StartProcess || !ENFORCED {
         guarded(callback, process, body)
     } else {
         let before = Surroundings::of(seen);

@@ -10,7 +10,7 @@ use super::Credentials;
 use crate::error::{Result, Tried};
 
 /// What the kernel says of the calling thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Posture {
     /// Ids and capabilities.
     pub credentials: Credentials,
