@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | ids, capabilities, no_new_privs, securebits, dumpable, death signal, namespaces | compare.rs |
 //! | A1 no writable memory shared with others, A3 threads, A4 environment | compare.rs |
-//! | A2 open descriptors, A5 none that leads out of the container | descriptors.rs |
+//! | A2 open descriptors, A5 none that leads out of the container | descriptors.rs, held.rs |
 //! | A6 who is hidden can be neither traced, nor read, nor robbed of a descriptor | standing.rs |
 //! | A7 callbacks that misbehave | rust/tests/scenarios/misbehaviour.json |
 //! | the RPC server in the middle of a method | rust/tests/rpc_capabilities.rs |
@@ -23,6 +23,8 @@ mod compare;
 mod descriptors;
 #[path = "privileges/flows.rs"]
 mod flows;
+#[path = "privileges/held.rs"]
+mod held;
 #[path = "privileges/rows.rs"]
 mod rows;
 #[path = "privileges/standing.rs"]

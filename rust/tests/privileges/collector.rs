@@ -81,6 +81,17 @@ pub struct Socket {
     pub kind: u64,
 }
 
+impl Socket {
+    /// What comes by it.
+    pub fn word(&self) -> &'static str {
+        match self.kind {
+            1 => "stream",
+            5 => "packets",
+            _ => "socket",
+        }
+    }
+}
+
 /// The program that asks the kernel what /proc does not tell.
 pub struct Collector {
     program: PathBuf,

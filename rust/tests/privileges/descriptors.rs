@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::collector::{self, Descriptor, NAMESPACES, Process, Socket};
 use crate::compare::Verdict;
+use crate::held::Held;
 use crate::rows::{INSTANCE, PROGRAM, Row, Threads};
 
 /// Everything that tells what a descriptor leads to.
@@ -35,8 +36,8 @@ pub fn of_caller(folder: &Path, output: [String; 2]) -> Vec<(i32, String)> {
 }
 
 impl Links<'_> {
-    /// Compares what a process has open with what it may have.
-    pub fn compare(&self, process: &Process, row: &Row, moment: &str, verdict: &mut Verdict) {
+    /// Compares what a process has open with what it may have, and with how many it has.
+    pub fn compare(&self, process: &Process, row: &Row, moment: &str, held: &Held, verdict: &mut Verdict) {
         for (number, target) in self.callers {
             let is = process.descriptors.iter().find(|own| own.number == *number).map(|own| &own.target);
             let wanted = (*number != RECORD || moment != PROGRAM).then_some(target);
@@ -44,9 +45,12 @@ impl Links<'_> {
         }
         let (allowed, of_go) = (allowed(row.role, moment), self.go && row.threads == Threads::Role);
         let may = |name: &String| allowed.contains(&name.as_str()) || of_go && is_of_go(name, row.role);
-        for own in
-            process.descriptors.iter().filter(|own| !self.callers.iter().any(|(number, _)| *number == own.number))
-        {
+        let is_callers = |own: &&Descriptor| self.callers.iter().any(|(number, _)| *number == own.number);
+        let own: Vec<&Descriptor> = process.descriptors.iter().filter(|own| !is_callers(own)).collect();
+        let is = self.held(&own);
+        let holds = if of_go { covers(&is, held) } else { is == *held };
+        verdict.holds(holds, || format!("A2: descriptors by kind: wanted {held:?}, are {is:?}"));
+        for own in own {
             let names = self.names(own);
             verdict.holds(names.iter().all(may), || format!("A2: descriptor {} leads to {names:?}", own.number));
             if row.role == "stage2" {
@@ -72,6 +76,31 @@ impl Links<'_> {
         }
     }
 
+    /// By kind.
+    fn held(&self, own: &[&Descriptor]) -> Held {
+        let number = |kind: &str| own.iter().filter(|own| self.kind(own) == kind).count();
+        Held {
+            null_device: number("/dev/null"),
+            journal: number("/memfd:pinion-journal"),
+            decisions: number("/memfd:pinion-plan"),
+            signal_queues: number("[signalfd]"),
+            event_counters: number("[eventfd]"),
+            packets: number("packets"),
+            streams: number("stream"),
+            pidfds: number("pidfd"),
+        }
+    }
+
+    /// Of which kind it is, whoever has its other side.
+    fn kind<'d>(&self, descriptor: &'d Descriptor) -> &'d str {
+        let target = descriptor.target.as_str();
+        match (descriptor.socket(), descriptor.process) {
+            (Some(inode), _) => self.sockets.get(&inode).map_or("a socket of another kind", Socket::word),
+            (None, Some(_)) => "pidfd",
+            (None, None) => target.trim_start_matches("anon_inode:").trim_end_matches(" (deleted)"),
+        }
+    }
+
     /// A pipe by those who have an end of it.
     fn pipe(&self, target: &str) -> Vec<String> {
         let has = |process: &Process| process.descriptors.iter().any(|own| own.target == target);
@@ -82,11 +111,7 @@ impl Links<'_> {
     /// A socket by those who have its other end.
     fn socket(&self, inode: u64) -> Vec<String> {
         let Some(socket) = self.sockets.get(&inode) else { return vec!["a socket of another kind".to_owned()] };
-        let kind = match socket.kind {
-            1 => "stream",
-            5 => "packets",
-            _ => "socket",
-        };
+        let kind = socket.word();
         let has = |process: &Process| process.descriptors.iter().any(|own| own.socket() == Some(socket.peer));
         let peers = self.processes.iter().filter(|(_, process)| has(process));
         peers.map(|(role, _)| format!("{kind} to {}", self.lasting(role))).collect()
@@ -105,6 +130,15 @@ impl Links<'_> {
             other => other,
         }
     }
+}
+
+/// The same for a Go runtime, which has at most two event counters of its own, and the engine's connection once more. Master's
+/// signals come by its pipe.
+fn covers(is: &Held, wanted: &Held) -> bool {
+    let extra = |is: usize, wanted: usize, most: usize| (wanted..=wanted + most).contains(&is);
+    let Held { event_counters, streams, signal_queues, .. } = *wanted;
+    let others = Held { event_counters, streams, signal_queues, ..*is } == *wanted;
+    others && extra(is.event_counters, event_counters, 2) && extra(is.streams, streams, 1)
 }
 
 /// What Go's runtime opens for itself: it waits for descriptors, and looks at its share of the processors. Master's

@@ -11,6 +11,7 @@ use crate::common::{self, Running, Starter};
 use crate::compare::{Bench, Caller, KEPT, Verdict, is_of_container};
 use crate::descriptors::{self, Links};
 use crate::flows::{Flow, Hold, Stop};
+use crate::held::Held;
 use crate::rows::Row;
 
 /// How long what differs may take to pass: a process in a callback has just written to its log.
@@ -225,7 +226,8 @@ impl Standing<'_> {
             let (mut verdict, name) = (Verdict::default(), format!("{role}, {moment}"));
             let row = self.flow.row(role, moment).ok_or_else(|| format!("no row for {name}"))?;
             bench.compare(process, row, moment, &mut verdict);
-            links.compare(process, row, moment, &mut verdict);
+            let held = Held::of(role, moment, self.flow, self.stop);
+            links.compare(process, row, moment, &held, &mut verdict);
             self.hidden(&bench, process, row, &mut verdict)?;
             seen.push((name.clone(), verdict.compared));
             wrong.extend(verdict.wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
