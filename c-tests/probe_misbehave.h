@@ -150,6 +150,13 @@ static pinion_error *change_dumpable(const char *callback)
 	return prctl(PR_SET_DUMPABLE, prctl(PR_GET_DUMPABLE) != 1, 0, 0, 0) == 0 ? NULL : failed("set whether it is dumpable");
 }
 
+/* Has another signal sent when its parent dies. */
+static pinion_error *change_death_signal(const char *callback)
+{
+	(void)callback;
+	return prctl(PR_SET_PDEATHSIG, SIGHUP, 0, 0, 0) == 0 ? NULL : failed("set the parent-death signal");
+}
+
 /* Makes a child, in which it returns with 0 in `child`; in the parent it returns after the child's end. */
 static pinion_error *split(pid_t *child)
 {
@@ -221,6 +228,7 @@ static const struct {
 	{"no_new_privs", gain_nothing},
 	{"securebits", change_securebits},
 	{"dumpable", change_dumpable},
+	{"death signal", change_death_signal},
 	{"fork", return_twice},
 	{"fork exit", exit_in_a_child},
 	{"exit", exit_well},

@@ -986,7 +986,7 @@ typedef struct pinion_operations {
     void (*destroy_config)(void *config);
     /**
      * InitConfig, every process, with any privileges. Stores the parsed configuration, which stays valid until the
-     * next InitConfig, or the end of the engine.
+     * next InitConfig, or the end of the engine. It makes no thread: before the process's role that ends the run.
      */
     void (*init_config)(void *data, pinion_common *common);
     /**

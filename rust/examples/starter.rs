@@ -172,6 +172,9 @@ impl Operations for Probe {
 
     fn init_config(&self, common: SharedCommon) {
         let _ = self.common.set(common);
+        if self.config().fail.contains_key("InitConfig") {
+            misbehave::make_thread();
+        }
     }
 
     fn prepare_config(&self, starter: &mut StarterConfig) -> CallbackResult {

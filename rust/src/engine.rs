@@ -86,7 +86,8 @@ pub trait Operations: Send + Sync {
     /// object. Called in every process, with any privileges.
     fn config(&self) -> CallbackResult<Arc<dyn EngineConfig>>;
 
-    /// Stores the parsed configuration. Called in every process, with any privileges.
+    /// Stores the parsed configuration. Called in every process, with any privileges, and often before the process's role: a
+    /// thread that it has made then is an error.
     fn init_config(&self, common: SharedCommon);
 
     /// Stage 1: validates the configuration and decides how the container is to be started. No

@@ -125,7 +125,7 @@ pub fn run(host: &Host) -> ! {
 /// An engine that is registered before has Config and InitConfig called in here, and must not be replaced after it. Errors: the
 /// caller has more than one thread, or has called this before. Nothing is done then.
 pub fn start(host: &Host) -> Result<Pending> {
-    hygiene::one_thread()?;
+    hygiene::one_thread("start the lifecycle", hygiene::START_EARLIER)?;
     hygiene::one_start()?;
     log::install_panic_hook();
     match lead(host) {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::config::settings::{IdMapping, NamespaceKind, Propagation, Settings, Timeouts};
 pub use crate::engine::contract::Flow;
-use crate::engine::contract::{self, Callback, Privileges};
+use crate::engine::contract::{self, Callback, Conditions, Privileges};
 use crate::engine::{Declaration, Monitor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::messages::{self, Condition, Row};
@@ -169,7 +169,7 @@ impl Plan {
             timeouts: settings.timeouts,
         };
         refuse::target_ids(&plan, settings)?;
-        plan.processes = plan.roles().map(|role| plan.process(role, settings.no_new_privs)).collect();
+        plan.processes = plan.roles().map(|role| plan.process(role)).collect();
         plan.messages = messages::TABLE.iter().filter(|row| plan.sends(row)).copied().collect();
         Ok(plan)
     }
@@ -185,7 +185,7 @@ impl Plan {
         Role::ALL.into_iter().filter(move |role| !absent(role)).collect::<Vec<_>>().into_iter()
     }
 
-    fn process(&self, role: Role, no_new_privs: bool) -> Process {
+    fn process(&self, role: Role) -> Process {
         let calls = |callback: &Callback| match callback {
             Callback::PreStartProcess => self.pre_start_process && !self.join_only,
             Callback::MonitorContainer => self.engine_monitors && !self.join_only,
@@ -196,7 +196,7 @@ impl Plan {
             role,
             parent: if forked { Some(Role::Starter) } else { role.parent() },
             earlier: if forked { None } else { role.earlier() },
-            privileges: contract::privileges(self.flow, role, self.facts.uid == 0, no_new_privs),
+            privileges: self.privileges(role),
             callbacks: Callback::of(role).iter().copied().filter(calls).collect(),
         }
     }
@@ -219,7 +219,12 @@ impl Plan {
 
     /// The row of a process of this run.
     pub fn privileges(&self, role: Role) -> Privileges {
-        contract::privileges(self.flow, role, self.facts.uid == 0, self.container.no_new_privs)
+        let conditions = Conditions {
+            by_root: self.facts.uid == 0,
+            no_new_privs: self.container.no_new_privs,
+            join_only: self.join_only,
+        };
+        contract::privileges(self.flow, role, conditions)
     }
 
     /// The kinds that are created by a process, in order.

@@ -258,19 +258,12 @@ fn raise_ambient(ambient: u64) -> Result<()> {
     Ok(())
 }
 
-/// Asks for `signal` when the parent dies, and reads it back. The kernel forgets it at each change of credentials, so
-/// this is called again after one.
-pub fn arm_death_signal(signal: Signal) -> Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(signal)).tried(|| "set the parent-death signal")?;
+/// Asks for `signal` when the parent dies, or for none, and reads it back. The kernel forgets it at each change of credentials,
+/// so this is called again after one.
+pub fn set_death_signal(signal: Option<Signal>) -> Result<()> {
+    rustix::process::set_parent_process_death_signal(signal).tried(|| "set the parent-death signal")?;
     let is = rustix::process::parent_process_death_signal().tried(|| "read the parent-death signal")?;
-    read_back("the parent-death signal", is, Some(signal))
-}
-
-/// Lets this process live on when its parent dies.
-pub fn disarm_death_signal() -> Result<()> {
-    rustix::process::set_parent_process_death_signal(None).tried(|| "clear the parent-death signal")?;
-    let is = rustix::process::parent_process_death_signal().tried(|| "read the parent-death signal")?;
-    read_back("the parent-death signal", is, None)
+    read_back("the parent-death signal", posture::number_of(is), posture::number_of(signal))
 }
 
 #[cfg(test)]

@@ -5,9 +5,14 @@
 mod common;
 
 use common::{Launch, Run, Starter};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn launch(starter: &Starter) -> Launch<'_> {
+    misbehaving(starter, &json!({}))
+}
+
+/// With an engine that does `fail` in its callbacks.
+fn misbehaving<'a>(starter: &'a Starter, fail: &Value) -> Launch<'a> {
     let mut launch = starter.launch(
         "user",
         &json!({
@@ -15,6 +20,7 @@ fn launch(starter: &Starter) -> Launch<'_> {
             "uid_map": [[0, common::own_user(), 1]],
             "gid_map": [[0, common::own_group(), 1]],
             "exec": ["/bin/sh", "-c", "$WAIT; echo ran"],
+            "fail": fail,
         }),
     );
     launch.post_start_host = true;
@@ -67,6 +73,22 @@ fn two_threads_are_refused() {
         &["start the lifecycle: this process has more than one thread", "help: start it before anything makes"],
     );
     assert_eq!(run.record().len(), 0, "a process was made\n{run}");
+}
+
+/// Such a thread would keep the privileges that its process gives up before its role. From the role on it may come.
+#[test]
+fn a_thread_of_init_configs_is_refused_before_the_role() {
+    let with_thread = |way: &str| misbehaving(&Starter::begins(way), &json!({ "InitConfig": "thread" })).run();
+    let run = with_thread("starter");
+    assert_eq!(run.exit, 255, "{run}");
+    let words = "this process has more than one thread, the contract says one until its role begins";
+    assert!(run.stderr.contains(words) && run.stderr.contains("none in Config or InitConfig"), "{run}");
+    for callback in ["CreateContainer", "StartProcess"] {
+        assert!(!run.log.contains(callback), "{run}");
+    }
+    run.nothing_left().unwrap_or_else(|left| panic!("{left}\n{run}"));
+    let run = with_thread("starter-late");
+    assert_eq!((run.exit, run.stdout.as_str()), (0, "ran\n"), "{run}");
 }
 
 #[test]

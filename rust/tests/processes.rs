@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -106,15 +107,27 @@ fn starter() -> Step {
 }
 
 fn scrub() -> Step {
-    environ::scrub(&["KEPT"]);
+    environ::scrub(vec!["KEPT".to_owned()]);
     let rest: Vec<_> = std::env::vars().collect();
     assert_eq!(rest, [("KEPT".to_owned(), "yes".to_owned())]);
     let block = std::fs::read("/proc/self/environ")?;
     let strings: Vec<&[u8]> = block.split(|byte| *byte == 0).filter(|string| !string.is_empty()).collect();
     assert_eq!(strings, [b"KEPT=yes"]);
-    environ::scrub(&[]);
+    assert_eq!(environ::beyond_kept(), None);
+    // To where the variable behind it was.
+    let own = std::fs::OpenOptions::new().write(true).open("/proc/self/mem")?;
+    own.write_all_at(b"BACK=yes", environment_begins()? + b"KEPT=yes".len() as u64 + 1)?;
+    assert_eq!(environ::beyond_kept(), Some(("BACK ".to_owned(), "KEPT".to_owned())));
+    environ::scrub(Vec::new());
     assert_eq!(std::env::vars_os().count(), 0);
     Ok(())
+}
+
+/// Where the kernel has put it (proc_pid_stat(5)).
+fn environment_begins() -> Result<u64, Box<dyn std::error::Error>> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit(") ").next().unwrap_or_default();
+    Ok(fields.split(' ').nth(50 - 3).ok_or("no env_start")?.parse()?)
 }
 
 fn panic() -> Step {

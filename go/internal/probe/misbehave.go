@@ -57,6 +57,8 @@ func misbehave(callback, how string) error {
 		return changed(unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0), "the securebits")
 	case "dumpable":
 		return changed(toggleDumpable(), "the dumpable attribute")
+	case "death signal":
+		return changed(unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGHUP), 0, 0, 0), "the parent-death signal")
 	case "fork":
 		return fork(func() error { return errChild })
 	case "fork exit":

@@ -25,7 +25,7 @@
 //! | `_exit` | calls _exit(3) |
 //! | `exec` | executes `sleep 1000` |
 //!
-//! CreateContainer can also `disconnect` and hang, or `exec in the server`: it calls the engine's RPC method Exec, which does
+//! InitConfig, for which any word will do, makes a thread. CreateContainer can also `disconnect` and hang, or `exec in the server`: it calls the engine's RPC method Exec, which does
 //! that, and returns well.
 
 use std::os::unix::process::CommandExt;
@@ -38,7 +38,10 @@ use pinion::engine::CallbackResult;
 use pinion::ffi::sys::process::{Cloned, clone, exit};
 use pinion::lifecycle::roles::Role;
 use pinion::trace;
-use rustix::process::{DumpableBehavior, WaitId, WaitIdOptions, dumpable_behavior, set_dumpable_behavior, waitid};
+use rustix::process::{
+    DumpableBehavior, WaitId, WaitIdOptions, dumpable_behavior, set_dumpable_behavior, set_parent_process_death_signal,
+    waitid,
+};
 use rustix::thread::{
     CapabilitySet, capabilities, configure_capability_in_ambient_set, set_capabilities, set_keep_capabilities,
     set_no_new_privs,
@@ -93,6 +96,11 @@ pub fn misbehave(callback: &str, how: &str) -> CallbackResult {
         _ => {}
     }
     Ok(())
+}
+
+/// Makes a thread that stays.
+pub fn make_thread() {
+    drop(std::thread::spawn(|| hang()));
 }
 
 /// Replaces the process.

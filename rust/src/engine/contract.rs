@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The privileges of every process, as data: applied, compared with the kernel's answer before a callback is called
-//! (`lifecycle/check.rs`), and printed by `pinion plan`.
+//! (`lifecycle/check.rs`), and printed by `pinion plan`. What it has besides, its threads, environment and descriptors, is in
+//! [`holdings`].
 
 use rustix::thread::CapabilitySet;
 use serde::Serialize;
 
 use crate::lifecycle::roles::Role;
 
+pub mod holdings;
 #[cfg(test)]
 mod tests;
 mod words;
+
+use holdings::{DeathSignal, Threads};
 
 /// Which way a start takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -293,17 +297,29 @@ pub struct Privileges {
     /// Whether others of its user may look into it.
     pub dumpable: Dumpable,
     /// The signal that it gets when its parent dies.
-    pub death_signal: Option<&'static str>,
+    pub death_signal: Option<DeathSignal>,
+    /// The same while its callback runs.
+    pub death_signal_in_callback: Option<DeathSignal>,
+    /// How many threads it has.
+    pub threads: Threads,
+    /// The variables of its environment, beside that of the message level.
+    pub environment: &'static [&'static str],
 }
 
-/// The row of a process in a flow, started by root or by an ordinary user.
-pub fn privileges(flow: Flow, role: Role, by_root: bool, no_new_privs: bool) -> Privileges {
-    let (ids, capabilities) = ids_and_capabilities(flow, role, by_root);
-    let death_signal = match role {
-        Role::Starter | Role::Master => None,
-        Role::PostStartHost | Role::CleanupHost | Role::CleanupSpare => Some("TERM"),
-        Role::Stage1 | Role::Container | Role::RpcServer | Role::Stage2 => Some("KILL"),
-    };
+/// What a row hangs on beside flow and process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Conditions {
+    /// Whether root calls the starter.
+    pub by_root: bool,
+    /// Whether the starter configuration asks for no_new_privs.
+    pub no_new_privs: bool,
+    /// Whether a running container is joined: master calls no engine, and drops for good.
+    pub join_only: bool,
+}
+
+/// The row of a process in a flow.
+pub fn privileges(flow: Flow, role: Role, conditions: Conditions) -> Privileges {
+    let (ids, capabilities) = ids_and_capabilities(flow, role, conditions);
     let dumpable = match (role, flow) {
         (Role::Stage2, Flow::SetuidHybrid) => Dumpable::OpenedUnlessTarget,
         (_, Flow::Setuid | Flow::SetuidHybrid) => Dumpable::Hidden,
@@ -314,21 +330,25 @@ pub fn privileges(flow: Flow, role: Role, by_root: bool, no_new_privs: bool) -> 
         ids,
         capabilities,
         sets: capabilities.sets(),
-        no_new_privs: no_new_privs && role == Role::Stage2,
+        no_new_privs: conditions.no_new_privs && role == Role::Stage2,
         securebits: capabilities.securebits(),
         dumpable,
-        death_signal,
+        death_signal: DeathSignal::of(role),
+        death_signal_in_callback: DeathSignal::in_callback(role),
+        threads: Threads::of(role, conditions.join_only),
+        environment: holdings::environment(flow.is_setuid()),
     }
 }
 
-fn ids_and_capabilities(flow: Flow, role: Role, by_root: bool) -> (Ids, Capabilities) {
+fn ids_and_capabilities(flow: Flow, role: Role, conditions: Conditions) -> (Ids, Capabilities) {
     // Dropped to the real user, which for root is no drop.
-    let dropped = if by_root { Capabilities::Callers } else { Capabilities::None };
+    let dropped = if conditions.by_root { Capabilities::Callers } else { Capabilities::None };
     match role {
         Role::Stage1 | Role::PostStartHost | Role::CleanupHost | Role::CleanupSpare => (Ids::RealUser, dropped),
         Role::Starter if flow.is_setuid() => (Ids::RealUserSavedRoot, Capabilities::Permitted),
         Role::Starter => (Ids::RealUser, Capabilities::Callers),
         Role::Stage2 => (Ids::Target, Capabilities::Configured),
+        Role::Master if flow.is_setuid() && conditions.join_only => (Ids::RealUser, dropped),
         Role::Master if flow.is_setuid() => (Ids::RealUser, Capabilities::Regain),
         Role::Container if flow == Flow::Setuid => (Ids::RootForUser, Capabilities::RootsButFiles),
         Role::RpcServer if flow == Flow::Setuid => (Ids::RealUser, Capabilities::Server),

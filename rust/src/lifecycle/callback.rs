@@ -4,7 +4,7 @@
 //! | what a callback does | what becomes of it |
 //! | --- | --- |
 //! | returns an error, panics | that is its error |
-//! | returns with other ids, capabilities, no_new_privs, securebits, signal mask, working directory or umask than it was called with | an error that says what changed; mask and umask are put back |
+//! | returns with other ids, capabilities, no_new_privs, securebits, parent-death signal, signal mask, working directory or umask than it was called with | an error that says what changed; signal, mask and umask are put back |
 //! | opens its process to others of its user (prctl(2), PR_SET_DUMPABLE) | an error that says so; it is closed again |
 //! | returns without the dumpable attribute or the signal of its parent's death, both of which the kernel takes away when ids change for a time | both are put back |
 //! | returns in a process that it has forked as well | that process says so and ends with 255, and does nothing else |

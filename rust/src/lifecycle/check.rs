@@ -2,20 +2,23 @@
 //! The privilege contract, enforced: before a callback is called the kernel is asked what the process really has.
 
 use crate::config::settings::CapabilitySets;
+use crate::engine::contract::holdings::DeathSignal;
 use crate::engine::contract::{Callback, Capabilities, Dumpable, Ids, Privileges, Securebits, Set};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ffi::sys::environ;
+use crate::lifecycle::child::has_armed_death_signal;
 use crate::lifecycle::roles::Role;
 use crate::plan::{Flow, Plan};
-use crate::privileges::posture::{KEEP_CAPS, Posture, bounding_among};
+use crate::privileges::posture::{KEEP_CAPS, Posture, bounding_among, number_of};
 
 /// Whether what a process has is looked at before and after each callback. Only `make bench-start` has a starter that leaves it out.
 pub const ENFORCED: bool = !cfg!(feature = "_unenforced");
 
 /// Compares the kernel's answer with the row, before a callback is called, and returns it.
 ///
-/// Two values are not asked for here. The bounding set takes a system call for each capability; no process can add to
-/// it, so that it is looked at where a program is about to be executed with it. The parent-death signal belongs to the
-/// thread that has armed it, and that reads it back (`privileges::arm_death_signal`).
+/// Two values are not asked for everywhere. The bounding set takes a system call for each capability; no process can add to
+/// it, so that it is looked at where a program is about to be executed with it. The parent-death signal belongs to a thread:
+/// it is looked at where the callback is called in the one that has asked for it.
 pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<Posture> {
     if !ENFORCED {
         return Ok(Posture::default());
@@ -46,6 +49,7 @@ pub fn check(plan: &Plan, role: Role, callback: Callback) -> Result<Posture> {
     differs.look("securebits", securebits.map(u64::from), is.attributes.securebits.into(), hexadecimal);
     let dumpable = wanted_dumpable(plan, &row).map(u64::from);
     differs.look("dumpable attribute", dumpable, is.attributes.dumpable.into(), truth);
+    differs.look_around(role, &is);
     differs.none_in(callback, role).map(|()| is)
 }
 
@@ -55,6 +59,7 @@ pub fn check_on_host(callback: Callback) -> Result<Posture> {
     if !ENFORCED {
         return Ok(Posture::default());
     }
+    let role = crate::trace::role();
     let is = Posture::read()?;
     let [uid, ..] = is.credentials.uid;
     let mut differs = Differs(Vec::new());
@@ -65,7 +70,8 @@ pub fn check_on_host(callback: Callback) -> Result<Posture> {
             differs.look(&format!("{name} capabilities"), Some(0), is, hexadecimal);
         }
     }
-    differs.none_in(callback, crate::trace::role()).map(|()| is)
+    differs.look_around(role, &is);
+    differs.none_in(callback, role).map(|()| is)
 }
 
 fn sets(is: &Posture) -> [(&'static str, u64); 4] {
@@ -151,6 +157,16 @@ impl Differs {
     fn look_ids(&mut self, what: &str, wanted: Option<u32>, is: [u32; 3]) {
         if let Some(wanted) = wanted.filter(|wanted| is != [*wanted; 3]) {
             self.note(what, &format!("{is:?}"), &format!("{:?}", [wanted; 3]));
+        }
+    }
+
+    /// What every process has to have kept since it was made, whatever its flow.
+    fn look_around(&mut self, role: Role, is: &Posture) {
+        let wanted = number_of(DeathSignal::in_callback(role).map(DeathSignal::signal));
+        let wanted = has_armed_death_signal().then_some(wanted.into());
+        self.look("parent-death signal", wanted, number_of(is.death_signal).into(), |number| number.to_string());
+        if let Some((beyond, kept)) = environ::beyond_kept() {
+            self.note("variables in its environment", beyond.trim_end(), &kept);
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Children are owned: a child is a pidfd that kills and reaps when it goes out of scope.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use nix::errno::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, waitid};
 
 use crate::engine::WaitStatus;
+use crate::engine::contract::holdings::DeathSignal;
 use crate::error::{Error, Result, Tried};
 use crate::ffi::sys::event;
 use crate::ffi::sys::process::{Cloned, clone, exit};
@@ -74,10 +76,26 @@ pub fn fork(role: Role, flags: u64) -> Result<Forked, Errno> {
     }
 }
 
-/// Ties the calling child to its parent: `signal` comes when that dies, and a parent that has died before this was set
+thread_local! {
+    /// Whether the calling thread has asked for a signal: it belongs to that thread.
+    static ASKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Asks for the signal that the contract has for the calling process.
+pub fn arm_death_signal(signal: Option<DeathSignal>) -> Result<()> {
+    ASKED.set(true);
+    privileges::set_death_signal(signal.map(DeathSignal::signal))
+}
+
+/// Whether the calling thread is the one that has asked for its process's signal.
+pub fn has_armed_death_signal() -> bool {
+    ASKED.get()
+}
+
+/// Ties the calling child to its parent: its signal comes when that dies, and a parent that has died before this was set
 /// ends the child now. `parent` is the parent's pid in a PID namespace that both are in.
-pub fn tie_to_parent(signal: Signal, parent: i32) -> Result<()> {
-    privileges::arm_death_signal(signal)?;
+pub fn tie_to_parent(role: Role, parent: i32) -> Result<()> {
+    arm_death_signal(DeathSignal::of(role))?;
     if nix::unistd::getppid().as_raw() != parent {
         exit(255);
     }

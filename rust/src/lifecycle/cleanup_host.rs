@@ -8,15 +8,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use crate::engine::contract::Callback;
+use crate::engine::contract::holdings::DeathSignal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
+use crate::lifecycle::child::arm_death_signal;
 use crate::lifecycle::ending;
 use crate::lifecycle::host_process::{self, HostProcess, Own};
 use crate::lifecycle::journal::Journal;
 use crate::lifecycle::messages::{Channel, FromHostProcess, Received, ToHostProcess, channel};
 use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::Role;
-use crate::privileges;
 
 /// The exit code of either if anything fails.
 const FAILED: i32 = 1;
@@ -88,8 +89,8 @@ pub struct CleanUp {
 }
 
 /// From here on master's death is no reason to stop, and the program's own runtime may open the signal that tells of it.
-fn outlive_master() -> Result<()> {
-    privileges::disarm_death_signal()?;
+fn outlive_master(role: Role) -> Result<()> {
+    arm_death_signal(DeathSignal::in_callback(role))?;
     sys::signal::take_pending(nix::sys::signal::Signal::SIGTERM)
 }
 
@@ -111,7 +112,7 @@ impl CleanUp {
         if !host_process::end_unless(FAILED, needed) {
             ending::end(0);
         }
-        host_process::end_unless(FAILED, own.await_container().and_then(|()| outlive_master()));
+        host_process::end_unless(FAILED, own.await_container().and_then(|()| outlive_master(own.role())));
         Pending::from(own)
     }
 

@@ -7,13 +7,13 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use nix::sys::stat::{fstat, makedev};
-use rustix::process::Signal;
 
 use crate::config::settings::{NamespaceKind, Propagation};
+use crate::engine::contract::holdings::DeathSignal;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
-use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
+use crate::lifecycle::child::{Child, Forked, arm_death_signal, fork, not_cloned};
 use crate::lifecycle::cleanup_host::Held;
 use crate::lifecycle::ending::fail;
 use crate::lifecycle::messages::{Channel, FromContainer, Handshake, ToContainer, channel};
@@ -192,7 +192,7 @@ impl Entry<'_> {
     /// Parent death must end this process. Its parent's pid cannot be asked for across PID namespaces, so the control
     /// socket tells whether it died before the signal was armed.
     fn tie_to_master(&self) -> Result<()> {
-        privileges::arm_death_signal(Signal::KILL)?;
+        arm_death_signal(DeathSignal::of(Role::Container))?;
         if self.control.is_closed() {
             return Err(Error::new(ErrorKind::PeerDied, "start the container process: master is gone"));
         }

@@ -23,6 +23,6 @@ pub fn explain(configuration: &[u8], setuid: bool, json: bool) -> Result<String>
     if !json {
         return Ok(plan.to_string());
     }
-    let text = serde_json::to_string_pretty(&plan);
+    let text = serde_json::to_string_pretty(&plan.document());
     text.map(|text| text + "\n").map_err(|error| Error::invalid(format!("write the plan as JSON: {error}")))
 }

@@ -5,14 +5,13 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use rustix::process::Signal;
-
 use crate::engine::contract::Callback;
+use crate::engine::contract::holdings::DeathSignal;
 use crate::engine::{CallbackResult, Context, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
 use crate::lifecycle::callback::{call, silent};
-use crate::lifecycle::child::{Child, Forked, Watched, fork, not_cloned};
+use crate::lifecycle::child::{Child, Forked, Watched, arm_death_signal, fork, not_cloned};
 use crate::lifecycle::ending;
 use crate::lifecycle::messages::{Channel, FromHostProcess, Received, Report, ToHostProcess, channel};
 use crate::lifecycle::roles::{Role, Step};
@@ -52,7 +51,7 @@ pub fn enter() -> Result<()> {
     privileges::drop_for_good()?;
     // A parent that has died before this is no reason to end: its socket's end-of-file says so, and what it has made by then
     // is to be cleaned up.
-    privileges::arm_death_signal(Signal::TERM)?;
+    arm_death_signal(DeathSignal::of(trace::role()))?;
     trace::step(Step::HostProcesses);
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::mount::{MsFlags, mount};
 use rustix::io::fcntl_dupfd_cloexec;
 
+use crate::engine::contract::holdings::{self, Threads};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
@@ -24,26 +25,29 @@ pub fn one_start() -> Result<()> {
     Ok(())
 }
 
+/// What helps a program that starts it with more threads than one.
+pub const START_EARLIER: &str =
+    "start it before anything makes a thread: first in main, or in a constructor before a runtime starts";
+
 /// The steps make processes, whose only thread is the one that has made them, and change what the kernel keeps for each
-/// thread. Where a filter hides how many there are, the caller is believed.
-pub fn one_thread() -> Result<()> {
-    if sys::process::has_one_thread() == Some(false) {
-        let text = "start the lifecycle: this process has more than one thread";
-        let help =
-            "start it before anything makes a thread: first in main, or in a constructor before a runtime starts";
-        return Err(Error::new(ErrorKind::Refused, text).with_help(help));
-    }
-    Ok(())
+/// thread: another one would keep what it had. To be asked where the code of others has run; `what` cannot be done then. Where a
+/// filter hides how many there are, the caller is believed.
+pub fn one_thread(what: &str, help: &str) -> Result<()> {
+    let alone = sys::process::has_one_thread() != Some(false);
+    if alone { Ok(()) } else { Err(several_threads(what, help)) }
 }
 
-/// Step 4: empties the environment in place, bytes included, except for the message level and the knobs of language
-/// runtimes.
+fn several_threads(what: &str, help: &str) -> Error {
+    let says = Threads::OneUntilRole.words();
+    let text = format!("{what}: this process has more than one thread, the contract says {says}");
+    Error::new(ErrorKind::Refused, text).with_help(help)
+}
+
+/// Step 4: empties the environment in place, bytes included, except for the message level and what the contract leaves.
 pub fn environment(facts: &Facts, level_variable: &str) {
-    let mut kept = vec![level_variable, launch::GOGC];
-    if !facts.setuid {
-        kept.extend(["GODEBUG", "RUST_BACKTRACE"]);
-    }
-    sys::environ::scrub(&kept);
+    let mut kept = vec![level_variable.to_owned()];
+    kept.extend(holdings::environment(facts.setuid).iter().copied().map(str::to_owned));
+    sys::environ::scrub(kept);
 }
 
 /// Nudges the kernel to load the module of overlay file systems, if the launcher asked for it and root called: a mount without

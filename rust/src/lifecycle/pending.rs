@@ -5,6 +5,7 @@
 //! namespaces, privileges, parent-death signal and signal mask that it is to have. Its `run` calls the engine, whenever the
 //! program is ready for that and in whichever of its threads.
 
+use super::hygiene;
 use super::roles::Role;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -89,12 +90,18 @@ pub enum Readied {
 }
 
 impl Readied {
-    /// Makes the engine `name` ready, if it is registered.
+    /// Makes the engine `name` ready, if it is registered: before the role no other code of the program's runs. Errors: it has made
+    /// a thread, which would keep the privileges that this process gives up.
     pub fn early(name: &str, configuration: Vec<u8>) -> Result<Self> {
-        if registry::is_registered(name) {
-            return registry::get(&configuration).map(Readied::Engine);
+        if !registry::is_registered(name) {
+            return Ok(Readied::Configuration(configuration));
         }
-        Ok(Readied::Configuration(configuration))
+        let engine = registry::get(&configuration)?;
+        hygiene::one_thread(
+            "begin the role",
+            "an engine makes threads in its callbacks, and none in Config or InitConfig",
+        )?;
+        Ok(Readied::Engine(engine))
     }
 
     /// The engine, which must be registered by now.

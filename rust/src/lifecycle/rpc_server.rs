@@ -7,11 +7,11 @@
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::config::settings::NamespaceKind;
 use crate::engine::WaitStatus;
+use crate::engine::contract::holdings::DeathSignal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys::event;
 use crate::gob::{Limits, Raw};
@@ -26,7 +26,7 @@ use crate::privileges::setuid;
 use crate::rpc::builtin::{self, Product};
 use crate::rpc::server::{Call, Observer};
 use crate::rpc::service::{MethodSet, Service};
-use crate::{policy, privileges, registry, rpc, trace};
+use crate::{policy, registry, rpc, trace};
 
 /// The two ends of what the server says to its parent.
 type Line = Channel<FromServer, FromServer>;
@@ -128,7 +128,7 @@ impl RpcServer {
             _ => Ok(()),
         };
         // Should the container process have died before this was armed, then because master did, and the connection ends.
-        if let Err(error) = lowered.and_then(|()| privileges::arm_death_signal(Signal::KILL)) {
+        if let Err(error) = lowered.and_then(|()| child::arm_death_signal(DeathSignal::of(Role::RpcServer))) {
             fail(&self.control, &error.during("serve RPC requests"));
         }
         trace::step(Step::RpcServer);

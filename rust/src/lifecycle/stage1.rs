@@ -7,8 +7,6 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use rustix::process::Signal;
-
 use crate::config::{self, Settings, StarterConfig};
 use crate::engine::contract::Callback;
 use crate::engine::{Context, Engine, WaitStatus, lock};
@@ -159,7 +157,7 @@ impl Stage1 {
 
     fn drop_and_hide(&self, parent: i32) -> Result<()> {
         privileges::drop_for_good()?;
-        tie_to_parent(Signal::KILL, parent)?;
+        tie_to_parent(Role::Stage1, parent)?;
         let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null");
         let null = null.tried(|| "open \"/dev/null\"")?;
         let mut hidden = self.hosts.descriptors();

@@ -5,19 +5,20 @@
 
 use std::os::unix::net::UnixStream;
 
-use rustix::process::{DumpableBehavior, Signal};
-
 use crate::engine::contract::Callback;
+use crate::engine::contract::holdings::DeathSignal;
 use crate::engine::{Engine, MasterConnection, WaitStatus};
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, Result};
 use crate::ffi::sys;
 use crate::lifecycle::callback::call_checked;
 use crate::lifecycle::check::check;
+use crate::lifecycle::child::arm_death_signal;
 use crate::lifecycle::ending::end;
 use crate::lifecycle::messages::{Channel, FromContainer, Handshake, Report, ToContainer};
 use crate::lifecycle::pending::{Pending, Readied, Work};
 use crate::lifecycle::roles::{Role, Step};
 use crate::plan::{Flow, Plan};
+use crate::privileges::posture::set_dumpable;
 use crate::{privileges, trace};
 
 /// The process before its role.
@@ -89,11 +90,11 @@ fn end_shim(control: &Channel<FromContainer, ToContainer>, status: WaitStatus) -
 fn apply(plan: &Plan) -> Result<()> {
     if plan.flow == Flow::SetuidHybrid {
         // A later start, without root's id, is to find this process's namespaces in /proc.
-        rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable).tried(|| "open this process to its user")?;
+        set_dumpable(true)?;
     }
     privileges::apply(&plan.container, plan.facts.known_capabilities)
         .map_err(|error| error.during("apply the container's privileges"))?;
-    privileges::arm_death_signal(Signal::KILL)?;
+    arm_death_signal(DeathSignal::of(Role::Stage2))?;
     trace::step(Step::Stage2);
     Ok(())
 }
@@ -104,9 +105,9 @@ fn start(
     master: &mut MasterConnection,
     control: &Channel<FromContainer, ToContainer>,
 ) -> Result<WaitStatus> {
-    let seen = check(plan, Role::Stage2, Callback::StartProcess)?;
     // It belongs to a thread, and the program gets that of the thread which executes it.
-    privileges::arm_death_signal(Signal::KILL)?;
+    arm_death_signal(DeathSignal::of(Role::Stage2))?;
+    let seen = check(plan, Role::Stage2, Callback::StartProcess)?;
     sys::signal::ignore(libc::SIGXFSZ, false);
     // That of this thread, which need not be the one that came here.
     sys::signal::unblock_all()?;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A plan for people: a tree of processes with their passports. For programs it is JSON as it stands.
+//! A plan for people, a tree of processes with their passports, and for programs.
 
 use std::fmt::Write;
 
+use serde::Serialize;
+
 use crate::config::names;
 use crate::config::settings::IdMapping;
+use crate::engine::contract::holdings::{self, Descriptor};
 use crate::engine::contract::{Capabilities, Ids, MASTER_EFFECTIVE, SERVER_EFFECTIVE};
 use crate::lifecycle::roles::Role;
 use crate::plan::{Namespace, Plan, Process};
@@ -22,6 +25,8 @@ impl std::fmt::Display for Plan {
             writeln!(f, "mounts      {}", propagation.word())?;
         }
         writeln!(f, "descriptors kept {:?}", self.descriptors.kept)?;
+        let variables = holdings::environment(self.flow.is_setuid()).join(", ");
+        writeln!(f, "environment message level, {variables}; emptied but for these")?;
         writeln!(
             f,
             "limits      handshake {} ms, container {}, stop {} ms",
@@ -48,6 +53,11 @@ impl std::fmt::Display for Plan {
         for process in &self.processes {
             writeln!(f, "  {:<16} {}", process.role.word(), process.privileges.attributes(configured))?;
         }
+        writeln!(f, "\ndescriptors")?;
+        writeln!(f, "  {:<16} {}", "every process", in_words(&Descriptor::EVERYWHERE))?;
+        for Open { role, descriptors } in self.open() {
+            writeln!(f, "  {:<16} {}", role.word(), in_words(&descriptors))?;
+        }
         writeln!(f, "\nmessages")?;
         for row in &self.messages {
             writeln!(f, "  {:>2}  {:<16} {} -> {}: {}", row.step, row.name, row.from, row.to, row.wire)?;
@@ -56,7 +66,46 @@ impl std::fmt::Display for Plan {
     }
 }
 
+/// What a process has open at its callback, beside what every process has.
+#[derive(Serialize)]
+pub struct Open {
+    role: Role,
+    descriptors: Vec<Descriptor>,
+}
+
+/// A plan for programs.
+#[derive(Serialize)]
+pub struct Document<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    open: Vec<Open>,
+}
+
 impl Plan {
+    /// All there is to say of it, as JSON.
+    pub fn document(&self) -> Document<'_> {
+        Document { plan: self, open: self.open() }
+    }
+
+    fn open(&self) -> Vec<Open> {
+        let of = |role| Descriptor::of(role, self.join_only).iter().copied().filter(|one| self.has(*one)).collect();
+        self.processes.iter().map(|process| Open { role: process.role, descriptors: of(process.role) }).collect()
+    }
+
+    /// Whether a process on whose list it is has it in this run.
+    fn has(&self, descriptor: Descriptor) -> bool {
+        match descriptor {
+            Descriptor::Kept => !self.descriptors.kept.is_empty() || self.descriptors.image.is_some(),
+            Descriptor::PostStartSocket | Descriptor::PostStartPidfd => self.facts.post_start_host && !self.join_only,
+            Descriptor::Journal | Descriptor::CleanupSockets | Descriptor::CleanupPidfds | Descriptor::SpareSocket => {
+                self.facts.cleanup_host
+            }
+            Descriptor::InstanceSocket => self.instance,
+            Descriptor::ServerSocket | Descriptor::ServerPidfd => !self.join_only,
+            _ => true,
+        }
+    }
+
     /// One process, what it becomes, and its children. `trunk` stands before the branches of this level.
     fn branch(&self, f: &mut std::fmt::Formatter<'_>, role: Role, trunk: &str, last: bool) -> std::fmt::Result {
         let Some(process) = self.processes.iter().find(|process| process.role == role) else { return Ok(()) };
@@ -113,7 +162,10 @@ impl Plan {
         }
         if let Some(signal) = row.death_signal {
             // Writing to a string cannot fail.
-            let _ = write!(passport, ", {signal} when its parent dies");
+            let _ = write!(passport, ", {} when its parent dies", signal.name());
+            if row.death_signal_in_callback.is_none() {
+                passport.push_str(" (not in its callback)");
+            }
         }
         if !process.callbacks.is_empty() {
             let callbacks: Vec<&str> = process.callbacks.iter().map(|callback| callback.name()).collect();
@@ -121,6 +173,10 @@ impl Plan {
         }
         passport
     }
+}
+
+fn in_words(descriptors: &[Descriptor]) -> String {
+    descriptors.iter().map(|descriptor| descriptor.words()).collect::<Vec<_>>().join(", ")
 }
 
 fn namespace(namespace: &Namespace) -> String {

@@ -189,12 +189,45 @@ fn who_is_not_mapped_takes_the_namespaces_root_in_the_container() {
 #[test]
 fn a_plan_is_valid_json_and_a_readable_tree() {
     let plan = plan(&rootless(), &user());
-    let json: serde_json::Value = serde_json::to_value(&plan).expect("json");
+    let json: serde_json::Value = serde_json::to_value(plan.document()).expect("json");
     assert_eq!(json["flow"], "user-namespace");
     let text = plan.to_string();
-    for word in ["stage1", "rpc-server", "= stage2", "= master", "uid 0 (mapped)", "PrepareConfig"] {
+    let master = json["processes"].as_array().expect("processes").last().expect("master");
+    assert_eq!(master["privileges"]["threads"], "one-until-role");
+    assert_eq!(master["privileges"]["environment"], serde_json::json!(["GOGC", "GODEBUG", "RUST_BACKTRACE"]));
+    let open =
+        ["signal-queue", "event-counters", "master-socket", "control-socket", "rpc-connection", "container-pidfd"];
+    let opened = json["open"].as_array().expect("open").last().expect("master");
+    assert_eq!(*opened, serde_json::json!({ "role": "master", "descriptors": open }));
+    let words = [
+        "stage1",
+        "rpc-server",
+        "= stage2",
+        "= master",
+        "uid 0 (mapped)",
+        "PrepareConfig",
+        "environment message level, GOGC, GODEBUG, RUST_BACKTRACE",
+        "threads one until its role begins",
+        "every process    standard streams, what the caller has left open, record\n",
+        "stage2           master socket, control socket\n",
+    ];
+    for word in words {
         assert!(text.contains(word), "{word} is not in\n{text}");
     }
+}
+
+#[test]
+fn a_setuid_starter_that_only_joins_keeps_nothing_in_master() {
+    let join = BTreeMap::from([(NamespaceKind::Pid, "ns/pid".to_owned())]);
+    let setuid = Facts { setuid: true, ..user() };
+    let plan = plan(&Settings { join, join_only: true, ..Settings::default() }, &setuid);
+    let master = plan.privileges(Role::Master);
+    assert_eq!((master.ids, master.capabilities), (contract::Ids::RealUser, contract::Capabilities::None));
+    assert_eq!(master.threads, contract::holdings::Threads::One);
+    assert_eq!(master.environment, ["GOGC"]);
+    let text = plan.to_string();
+    let is_masters = |line: &str| line.contains("= master ") && line.ends_with(" uid 1000, no capabilities");
+    assert!(text.lines().any(is_masters) && !text.contains("RPC"), "{text}");
 }
 
 prop_compose! {

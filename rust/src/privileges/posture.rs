@@ -56,10 +56,15 @@ impl Attributes {
     }
 }
 
+/// A signal as the kernel has it: 0 for none.
+pub fn number_of(signal: Option<Signal>) -> u32 {
+    signal.map_or(0, |signal| signal.as_raw().unsigned_abs())
+}
+
 /// The securebit that keeps capabilities over a change of ids.
 pub const KEEP_CAPS: u32 = CapabilitiesSecureBits::KEEP_CAPS.bits();
 
-/// Opens the process to others of its user, or closes it.
+/// Opens the process to others of its user, or closes it, and reads that back.
 pub fn set_dumpable(dumpable: bool) -> Result<()> {
     let behavior = if dumpable { DumpableBehavior::Dumpable } else { DumpableBehavior::NotDumpable };
     rustix::process::set_dumpable_behavior(behavior)

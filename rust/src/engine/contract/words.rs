@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The contract in words, for `pinion plan` and docs/privileges.md.
 
+use super::holdings::{DeathSignal, Descriptor, Threads};
 use super::{Dumpable, Privileges, Securebits, Set, Sets};
 use crate::config::names::capability_names;
 
@@ -55,6 +56,58 @@ impl Dumpable {
     }
 }
 
+impl Threads {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Threads::One => "one",
+            Threads::OneUntilRole => "one until its role begins",
+        }
+    }
+}
+
+impl DeathSignal {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DeathSignal::Kill => "SIGKILL",
+            DeathSignal::Term => "SIGTERM",
+        }
+    }
+}
+
+impl Descriptor {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Descriptor::StandardStreams => "standard streams",
+            Descriptor::Callers => "what the caller has left open",
+            Descriptor::Record => "record",
+            Descriptor::Kept => "kept descriptors",
+            Descriptor::NullDevice => "null device in place of the starter's",
+            Descriptor::Decisions => "memory file of the decisions",
+            Descriptor::Journal => "journal",
+            Descriptor::TerminationQueue => "termination queue",
+            Descriptor::SignalQueue => "signal queue",
+            Descriptor::EventCounters => "event counters",
+            Descriptor::DecisionSocket => "socket of stage1",
+            Descriptor::Stage1Pidfd => "pidfd of stage1",
+            Descriptor::PostStartSocket => "socket of post-start-host",
+            Descriptor::PostStartPidfd => "pidfd of post-start-host",
+            Descriptor::CleanupSockets => "sockets of the clean-up processes",
+            Descriptor::CleanupPidfds => "pidfds of the clean-up processes",
+            Descriptor::SpareSocket => "socket between the clean-up processes",
+            Descriptor::InstanceSocket => "socket to the waiting starter",
+            Descriptor::MasterSocket => "master socket",
+            Descriptor::ControlSocket => "control socket",
+            Descriptor::RpcConnection => "RPC connection",
+            Descriptor::ServerSocket => "socket of the RPC server",
+            Descriptor::ServerPidfd => "pidfd of the RPC server",
+            Descriptor::ContainerPidfd => "pidfd of the container",
+        }
+    }
+}
+
 impl Privileges {
     /// All of it but ids and what is effective. `configured` has the words for a set of the starter configuration, by
     /// its name.
@@ -65,6 +118,7 @@ impl Privileges {
         }
         words.push(format!("securebits {}", self.securebits.words()));
         words.push(format!("dumpable {}", self.dumpable.words()));
+        words.push(format!("threads {}", self.threads.words()));
         words.join(", ")
     }
 }

@@ -64,7 +64,7 @@ pub struct pinion_operations {
     /// Destroys the object, once.
     pub destroy_config: Option<unsafe extern "C" fn(config: *mut c_void)>,
     /// InitConfig, every process, with any privileges. Stores the parsed configuration, which stays valid until the
-    /// next InitConfig, or the end of the engine.
+    /// next InitConfig, or the end of the engine. It makes no thread: before the process's role that ends the run.
     pub init_config: Option<unsafe extern "C" fn(data: *mut c_void, common: *mut pinion_common)>,
     /// Stage 1, after PrepareConfig: changes what the engine says of itself.
     pub declare:

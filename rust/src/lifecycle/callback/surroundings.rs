@@ -10,7 +10,7 @@ use crate::engine::contract::Callback;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
 use crate::log;
-use crate::privileges::posture::{Attributes, Posture, set_dumpable};
+use crate::privileges::posture::{Attributes, Posture, number_of, set_dumpable};
 use crate::privileges::{self, Credentials};
 
 /// What a thread has around it.
@@ -89,10 +89,13 @@ impl Surroundings {
             }
             set_dumpable(was)?;
         }
-        if let Some(signal) =
-            self.posture.death_signal.filter(|_| self.posture.death_signal != now.posture.death_signal)
-        {
-            privileges::arm_death_signal(signal)?;
+        let (was, is) = (self.posture.death_signal, now.posture.death_signal);
+        if was != is {
+            // The same holds for this.
+            if is.is_some() {
+                changed.push(format!("the parent-death signal from {} to {}", number_of(was), number_of(is)));
+            }
+            privileges::set_death_signal(was)?;
         }
         if blocks_differ(self.blocked, now.blocked) {
             changed.push(format!("the blocked signals from {:#x} to {:#x}", self.blocked, now.blocked));
@@ -185,26 +188,29 @@ fn set_umask(mask: u32) -> u32 {
 }
 
 fn umask_of_one_thread() -> Option<u32> {
-    if sys::process::has_one_thread() != Some(true) {
-        return None;
-    }
+    (sys::process::has_one_thread() == Some(true)).then(umask)
+}
+
+/// By setting it for a moment.
+fn umask() -> u32 {
     let is = set_umask(0o077);
     set_umask(is);
-    Some(is)
+    is
 }
 
 /// Master's umask from before its callbacks, which run side by side in threads: nobody can tell which of them changed it.
-pub struct UmaskWatch(Option<u32>);
+pub struct UmaskWatch(u32);
 
 impl UmaskWatch {
-    /// Reads it, in a process of one thread.
+    /// Reads it, in a process of which it is known that it has one thread.
     pub fn begin() -> Self {
-        UmaskWatch(umask_of_one_thread())
+        UmaskWatch(umask())
     }
 
     /// Warns if it is another one by now: the container has come to its end, whatever the umask was on the way.
     pub fn end(&self) {
-        if let (Some(was), Some(is)) = (self.0, umask_of_one_thread().or_else(umask_in_proc))
+        let was = self.0;
+        if let Some(is) = umask_of_one_thread().or_else(umask_in_proc)
             && was != is
         {
             log::warning(format_args!(
