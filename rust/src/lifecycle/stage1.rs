@@ -179,8 +179,11 @@ impl Stage1 {
         match prepared {
             Ok(()) => 0,
             Err(error) => {
-                // Where the starter cannot be told of it any more it has CleanupHost run itself.
-                let cleaned = self.start.facts.cleanup_host && descriptor::is_open(self.channel.as_fd().as_raw_fd());
+                // Where the starter cannot be told of it any more it has CleanupHost run itself; so have the clean-up processes where it
+                // has died. It says nothing to stage 1: what there is to read is its end.
+                let told =
+                    descriptor::is_open(self.channel.as_fd().as_raw_fd()) && !sys::event::is_readable(&self.channel);
+                let cleaned = self.start.facts.cleanup_host && told;
                 if cleaned {
                     self.clean_up(engine);
                 }
