@@ -16,6 +16,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::inherited;
+use crate::ffi::sys::process::not_made;
 use crate::launch::exec::Program;
 
 pub mod chunks;
@@ -257,7 +258,7 @@ fn failed(path: &Path, error: &io::Error) -> Error {
             error.with_help("it must be executable for this user, and not on a file system mounted noexec")
         }
         io::ErrorKind::ArgumentListTooLong => error.with_help("raise the soft stack limit: ulimit -S -s"),
-        _ => error,
+        _ => not_made(error),
     }
 }
 

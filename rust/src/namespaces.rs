@@ -13,6 +13,7 @@ use rustix::thread::CapabilitySet;
 
 use crate::config::settings::NamespaceKind;
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::ffi::sys::process::not_made;
 use crate::privileges::takes;
 
 pub mod mount;
@@ -89,9 +90,7 @@ pub fn refused(what: &str, kinds: &[NamespaceKind], errno: Errno) -> Error {
         Errno::EPERM if geteuid().is_root() => takes(error, CapabilitySet::SYS_ADMIN),
         Errno::EPERM => error.with_help("new namespaces need root or a user namespace of one's own"),
         Errno::EINVAL if has_user => error.with_help("this kernel was built without user namespaces"),
-        Errno::EAGAIN => {
-            error.with_help("the limit of processes is reached (ulimit -u, or the pids limit of a cgroup)")
-        }
+        Errno::EAGAIN => not_made(error),
         Errno::ENOMEM => {
             error.with_help("memory is short, or the PID namespace that is joined has lost its first process")
         }

@@ -16,7 +16,9 @@ use rustix::thread::CapabilitySet;
 
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::helper::{Confinement, confine};
+use crate::ffi::sys::process::not_made;
 use crate::ffi::sys::{event, inherited};
+use crate::lifecycle::fault;
 
 pub mod file;
 
@@ -163,7 +165,7 @@ impl Program {
         let ipc = run.ipc.map(clone).transpose()?;
         confine(&mut command, Confinement { parent: getpid(), ipc, root: run.root, ambient: run.ambient });
         inherited::inherit(&mut command, run.files.into_iter().chain([file]).collect());
-        let spawned = command.spawn();
+        let spawned = fault::fork(&self.path).map_err(std::io::Error::from).and_then(|()| command.spawn());
         // With the command go the pipe's other ends, so that it has an end.
         drop(command);
         let mut said = Vec::new();
@@ -172,7 +174,7 @@ impl Program {
             Err(error) => {
                 hear(&hearing, &mut said)?;
                 let tried = String::from_utf8_lossy(&said).into_owned();
-                return Err(Error::io(if tried.is_empty() { "start it".to_owned() } else { tried }, &error));
+                return Err(not_made(Error::io(if tried.is_empty() { "start it".to_owned() } else { tried }, &error)));
             }
         };
         if let Err(error) = listen(&hearing, child.id(), &mut said) {

@@ -19,7 +19,7 @@ use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use crate::engines::oci::instance::Store;
 use crate::error::{Result, Tried};
-use crate::ffi::sys::process::{Cloned, clone, exit};
+use crate::ffi::sys::process::{Cloned, clone, exit, not_made};
 use crate::ffi::sys::{descriptor, event};
 
 /// What a pipe holds.
@@ -53,7 +53,7 @@ struct Stream {
 pub fn start(store: Store, name: &str, files: [File; 2], limits: Limits) -> Result<([PipeWriter; 2], Copier)> {
     let (out_reader, out) = std::io::pipe().tried(|| "make a pipe for an instance's output")?;
     let (err_reader, err) = std::io::pipe().tried(|| "make a pipe for an instance's output")?;
-    match clone(0).tried(|| "make the process for an instance's output")? {
+    match clone(0).tried(|| "make the process for an instance's output").map_err(not_made)? {
         Cloned::Parent(_, pidfd) => Ok(([out, err], Copier(pidfd))),
         Cloned::Child => {
             drop((out, err));

@@ -13,6 +13,7 @@ use crate::engine::contract::holdings::DeathSignal;
 use crate::error::{Error, Result, Tried};
 use crate::ffi::sys::event;
 use crate::ffi::sys::process::{Cloned, clone, exit};
+use crate::lifecycle::fault;
 use crate::lifecycle::roles::Role;
 use crate::{privileges, trace};
 
@@ -64,6 +65,7 @@ pub enum Forked {
 
 /// Makes a process that has `role` from its first instruction. `flags` are further flags of clone(2).
 pub fn fork(role: Role, flags: u64) -> Result<Forked, Errno> {
+    fault::fork(role.word())?;
     let parent = nix::unistd::getpid();
     match clone(flags)? {
         Cloned::Child => {

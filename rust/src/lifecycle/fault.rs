@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Named points at which a build for tests lets a process die: `PINION_FAULT=master:14` kills master when it reaches
-//! step 14. Without the feature `_fault` there is nothing here.
+//! step 14. `PINION_FAULT=fork:rpc-server` lets the making of that process fail. Without the feature `_fault` there is nothing here.
+
+use nix::errno::Errno;
 
 use crate::lifecycle::roles::{Role, Step};
 
@@ -31,6 +33,19 @@ pub fn point(role: Role, step: Step) {
 /// Does nothing.
 #[cfg(not(feature = "_fault"))]
 pub fn point(_: Role, _: Step) {}
+
+/// Fails as the kernel does at the limit of processes, if `what` is a process, a thread or a program that must not be made.
+#[cfg(feature = "_fault")]
+pub fn fork(what: &str) -> Result<(), Errno> {
+    let refused = points::WANTED.get().and_then(|wanted| wanted.strip_prefix("fork:"));
+    if refused == what.rsplit('/').next() { Err(Errno::EAGAIN) } else { Ok(()) }
+}
+
+/// Fails never.
+#[cfg(not(feature = "_fault"))]
+pub fn fork(_: &str) -> Result<(), Errno> {
+    Ok(())
+}
 
 #[cfg(feature = "_fault")]
 mod points {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::process::Process;
 use crate::engine::{MasterConnection, WaitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::ffi::sys::process::{Cloned, clone, exit, send_signal};
+use crate::ffi::sys::process::{Cloned, clone, exit, not_made, send_signal};
 use crate::ffi::sys::signal::{FROM_TERMINAL, Queued};
 use crate::ffi::sys::{event, signal};
 
@@ -29,7 +29,7 @@ pub fn run(process: &Process, master: &mut MasterConnection) -> Result<WaitStatu
     let queue = signal::queue()?;
     let (failure, child_failure) = std::io::pipe().tried(|| "make a pipe")?;
     let own = nix::unistd::getpid();
-    let (pid, pidfd) = match clone(0).tried(|| "make the program's process")? {
+    let (pid, pidfd) = match clone(0).tried(|| "make the program's process").map_err(not_made)? {
         Cloned::Child => {
             // The first process of a PID namespace takes everybody along; another one only with this.
             let _ = rustix::process::set_parent_process_death_signal((own.as_raw() != 1).then_some(Signal::KILL));

@@ -66,6 +66,17 @@ fn clone_without_clone3(flags: u64, pidfd: *mut RawFd, tid_address: u64) -> libc
     unsafe { libc::syscall(libc::SYS_clone, flags, 0u64, pidfd, fourth, fifth) }
 }
 
+/// The error of a process or a thread that could not be made, with what helps at the limit of them.
+#[must_use]
+pub fn not_made(error: Error) -> Error {
+    match error.errno() {
+        Some(libc::EAGAIN) => {
+            error.with_help("the limit of processes is reached (ulimit -u, or the pids limit of a cgroup)")
+        }
+        _ => error,
+    }
+}
+
 /// Sends a signal by its number, real-time ones included, to the process behind a pidfd. One that has ended already is no
 /// error.
 pub fn send_signal(pidfd: impl AsFd, number: i32) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::settings::IdMapping;
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::ffi::sys::process::{Cloned, clone, exit};
+use crate::ffi::sys::process::{Cloned, clone, exit, not_made};
 use crate::ffi::sys::{event, inherited};
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
@@ -35,7 +35,7 @@ pub fn user_namespace(maps: Option<&IdMaps>) -> Result<OwnedFd> {
     // The descriptor table is shared: the child opens its own directory of /proc, which may count processes in
     // another PID namespace than this process does, and says its number.
     let flags = libc::CLONE_NEWUSER | libc::CLONE_FILES;
-    match clone(flags as u64).tried(|| "make a user namespace")? {
+    match clone(flags as u64).tried(|| "make a user namespace").map_err(not_made)? {
         Cloned::Child => live(&writing),
         Cloned::Parent(_, child) => {
             let namespace = furnish(maps, &reading, &child);
