@@ -68,17 +68,41 @@ fn run<T>(
     body: impl FnOnce() -> CallbackResult<T>,
     goes_to: impl FnOnce(&T) -> Option<RawFd>,
 ) -> Result<T> {
-    trace::event("callback", || serde_json::json!({ "name": callback.name(), "credentials": seen.credentials }));
+    called(callback, &seen);
     let process = nix::unistd::getpid();
     let returned = if callback == Callback::StartProcess || !ENFORCED {
         guarded(callback, process, body)
     } else {
+        let begun = Begun::now(callback, seen);
+        let returned = guarded(callback, process, body);
+        let set = returned.as_ref().ok().and_then(goes_to);
+        let kept = begun.end(returned.is_err(), set);
+        returned.and_then(|value| kept.map(|()| value))
+    };
+    told(callback, returned.as_ref().err());
+    returned
+}
+
+/// A callback that has been called.
+struct Begun {
+    callback: Callback,
+    before: Surroundings,
+    armed: exits::Armed,
+}
+
+impl Begun {
+    fn now(callback: Callback, seen: Posture) -> Self {
         let before = Surroundings::of(seen);
         let armed = exits::arm(callback);
+        BESIDE.fetch_add(usize::from(callback != Callback::MonitorContainer), Ordering::SeqCst);
+        Begun { callback, before, armed }
+    }
+
+    /// What is wrong with what it leaves. `set` is the directory that it has set as the working directory.
+    fn end(self, failed: bool, set: Option<RawFd>) -> Result<()> {
+        let Begun { callback, before, armed } = self;
         let monitors = callback == Callback::MonitorContainer;
-        BESIDE.fetch_add(usize::from(!monitors), Ordering::SeqCst);
-        let returned = guarded(callback, process, body);
-        if !monitors && returned.is_err() {
+        if !monitors && failed {
             FAILED.store(true, Ordering::SeqCst);
         }
         let alone = BESIDE.fetch_sub(usize::from(!monitors), Ordering::SeqCst) == usize::from(!monitors);
@@ -86,21 +110,27 @@ fn run<T>(
         // One that failed has said enough, but the process goes on in any case.
         // What is the process's MonitorContainer, which may return at any time, finds as another one has it, or has left it.
         let beside = monitors && (!alone || FAILED.load(Ordering::SeqCst));
-        let set = returned.as_ref().ok().and_then(goes_to);
-        let kept = before.kept(callback, beside, &|here| {
+        before.kept(callback, beside, &|here| {
             // Engines of the family leave master in the root directory, so that no file system stays busy for it.
             if Callback::of(Role::Master).contains(&callback) && Place::of_root() == Some(here) {
                 return true;
             }
             set.and_then(|number| descriptor::with(number, |fd| Place::of(fd)).ok()?) == Some(here)
-        });
-        returned.and_then(|value| kept.map(|()| value))
-    };
+        })
+    }
+}
+
+/// Writes down that it is called.
+fn called(callback: Callback, seen: &Posture) {
+    trace::event("callback", || serde_json::json!({ "name": callback.name(), "credentials": seen.credentials }));
+}
+
+/// Writes down how it returned.
+fn told(callback: Callback, error: Option<&Error>) {
     trace::event("returned", || {
-        let error = returned.as_ref().err().map(ToString::to_string);
+        let error = error.map(ToString::to_string);
         serde_json::json!({ "name": callback.name(), "ok": error.is_none(), "error": error })
     });
-    returned
 }
 
 /// Its error keeps its identity, a panic becomes an error, and only `process` comes back from it.
