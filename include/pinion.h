@@ -920,11 +920,12 @@ pinion_error *pinion_master_close(pinion_master *master);
  * throwing out of a callback is undefined.
  *
  * Signals are blocked in a lifecycle, but in StartProcess; a child that a callback makes inherits that, and empties
- * its mask before it executes anything.
+ * its mask before it executes anything. Where pinion monitors, SIGTERM and SIGALRM are open in master's callbacks:
+ * its handlers end master if a callback does not come back in time after a SIGTERM.
  *
  * Callbacks of one process may run at the same time: CreateContainer, MonitorContainer, and PreStartProcess or
  * PostStartProcess, each in a thread of its own, unless `declare` leaves the monitoring to pinion: then one after
- * the other.
+ * the other. CleanupContainer comes after them, also in a thread of its own, or when one of them has hung for too long.
  */
 
 /**

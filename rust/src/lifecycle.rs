@@ -158,7 +158,7 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     trace::step(Step::Descriptors);
     if plan.instance {
         stage1::end(&mut decided.process)?;
-        daemon::fork_master(&mut start, hosts)?;
+        daemon::fork_master(&mut start, hosts, &plan)?;
     }
     let (ends, container_ends) = container::sockets(plan.join_only)?;
     trace::step(Step::Sockets);

@@ -13,5 +13,6 @@ pub mod inherited;
 pub mod keyring;
 pub mod loop_device;
 pub mod mount;
+pub mod patience;
 pub mod process;
 pub mod signal;

@@ -3,18 +3,22 @@
 //! own. Until then each ends with the other; what master has made by then is cleaned up as ever.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::sys::stat::{Mode, umask};
+use rustix::process::Signal;
 
 use crate::engine::WaitStatus;
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
 use crate::lifecycle::host_processes::HostProcesses;
+use crate::lifecycle::master::overdue;
 use crate::lifecycle::messages::{Channel, FromMaster, Received, ToMaster, channel};
 use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::{Start, Stop};
-use crate::{privileges, trace};
+use crate::plan::Plan;
+use crate::{log, privileges, trace};
 
 /// Master's line to the starter that waits.
 pub struct Waiter {
@@ -22,7 +26,7 @@ pub struct Waiter {
 }
 
 /// Makes master's process, which is the one that returns from here. The starter waits in here, and ends as it says.
-pub fn fork_master(start: &mut Start, hosts: &mut HostProcesses) -> Result<(), Stop> {
+pub fn fork_master(start: &mut Start, hosts: &mut HostProcesses, plan: &Plan) -> Result<(), Stop> {
     let (ours, theirs) = channel()?;
     match fork(Role::Master, 0).map_err(|errno| not_cloned(Role::Master, &[], errno))? {
         Forked::Child => {
@@ -39,14 +43,14 @@ pub fn fork_master(start: &mut Start, hosts: &mut HostProcesses) -> Result<(), S
             // They follow master, not this process: it must not hold their sockets open, nor what they clean up.
             hosts.close_image();
             drop(hosts.release());
-            Err(await_start(master, ours)?)
+            Err(await_start(master, ours, plan)?)
         }
     }
 }
 
 /// Until master says that the container runs, or ends. Being asked to end ends the start: master, whose engine may pass no signals on
-/// in an instance, learns of it by the end of the line.
-fn await_start(mut master: Child, line: Channel<ToMaster, FromMaster>) -> Result<Stop> {
+/// in an instance, learns of it by the end of the line, and is killed if a callback keeps it from ending.
+fn await_start(mut master: Child, line: Channel<ToMaster, FromMaster>, plan: &Plan) -> Result<Stop> {
     privileges::drop_for_good()?;
     let queue = sys::signal::queue()?;
     trace::step(Step::Daemon);
@@ -70,7 +74,14 @@ fn await_start(mut master: Child, line: Channel<ToMaster, FromMaster>) -> Result
         }
         if let Some(signal) = asked {
             drop(line);
-            master.wait()?;
+            if !plan.engine_monitors {
+                // It hears that in a callback as well.
+                master.signal(Signal::TERM)?;
+            }
+            let limit = plan.grace() + Duration::from_millis(plan.timeouts.handshake_ms.into());
+            if master.wait_within(limit)?.is_none() {
+                log::error(&overdue("master", limit));
+            }
             return Ok(Stop::Ended(WaitStatus::killed(signal)));
         }
         if ready[2] {

@@ -18,6 +18,7 @@ use crate::engine::contract::Callback;
 use crate::engine::{Context, Engine, Pid, Signals, WaitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
+use crate::lifecycle::FAILURE;
 use crate::lifecycle::callback::{UmaskWatch, call_checked, silent};
 use crate::lifecycle::check::check;
 use crate::lifecycle::child::{Child, Silence};
@@ -34,6 +35,7 @@ use crate::{log, trace};
 mod activity;
 mod follow;
 mod forward;
+mod patience;
 mod started;
 mod starting;
 mod words;
@@ -41,6 +43,7 @@ mod words;
 use activity::Activity;
 pub use follow::{deadline, remaining, too_long};
 pub use forward::{Forwarder, signals_from};
+pub use patience::overdue;
 use starting::{Progress, Starting};
 use words::Words;
 
@@ -180,15 +183,18 @@ impl Run<'_> {
                     engine.operations.monitor_container(pid, &signals)
                 })
             };
-            let monitor = Arc::new(Activity::begin(monitor)?);
+            let monitor = Arc::new(Activity::begin(Callback::MonitorContainer, Box::new(monitor))?);
             let starting = self.starting(Some(Arc::clone(&monitor)))?;
-            let (create, start) = (Activity::begin(create)?, Activity::begin(move || starting.run())?);
+            let create = Activity::begin(Callback::CreateContainer, Box::new(create))?;
+            let start = Activity::begin(Callback::PostStartProcess, Box::new(move || starting.run()))?;
             let threads = Arc::new(Threads { create, start, monitor });
             self.threads = Some(Arc::clone(&threads));
             return self.follow_threads(&threads);
         }
         let starting = self.starting(None)?;
+        let patience = patience::alone(Callback::CreateContainer, self.plan.grace(), &self.child, FAILURE);
         create()?;
+        drop(patience);
         self.end_rpc();
         self.follow(starting)
     }
@@ -254,11 +260,24 @@ impl Run<'_> {
 
     /// An error here is printed and hides nothing.
     fn clean_up(&self, fatal: Option<&Error>, status: WaitStatus) {
-        let cleaned = check(&self.plan, Role::Master, Callback::CleanupContainer).and_then(|seen| {
-            let operations = &self.engine.operations;
-            call_checked(Callback::CleanupContainer, seen, || {
-                operations.cleanup_container(&self.cleanup_context, fatal, status)
-            })
+        const CALLBACK: Callback = Callback::CleanupContainer;
+        let cleaned = check(&self.plan, Role::Master, CALLBACK).and_then(|seen| {
+            let (engine, context, fatal) = (self.engine.clone(), self.cleanup_context.clone(), fatal.cloned());
+            let code = status.exit_code().filter(|_| fatal.is_none()).unwrap_or(FAILURE);
+            let call: Arc<dyn Fn() -> Result<()> + Send + Sync> = Arc::new(move || {
+                let operations = &engine.operations;
+                call_checked(CALLBACK, seen.clone(), || operations.cleanup_container(&context, fatal.as_ref(), status))
+            });
+            if !self.plan.engine_monitors {
+                let _patience = patience::alone(CALLBACK, self.limit, &self.child, code);
+                return call();
+            }
+            let shared = Arc::clone(&call);
+            match Activity::begin(CALLBACK, Box::new(move || shared())) {
+                Ok(activity) => patience::beside(CALLBACK, self.limit, &activity, &self.queue),
+                // Without a thread of its own it is called all the same.
+                Err(_) => call(),
+            }
         });
         if let Err(error) = cleaned {
             log::error(&error.during("container cleanup failed"));

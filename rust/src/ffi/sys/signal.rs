@@ -2,6 +2,7 @@
 //! Signal masks and dispositions, the signal queue, and raising a signal on oneself.
 
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
@@ -172,6 +173,19 @@ pub fn disarm_timers() {
     }
 }
 
+/// Arms the timer whose signal is SIGALRM, once.
+pub fn alarm(after: Duration) {
+    let after = after.max(Duration::from_micros(1));
+    let value = libc::timeval {
+        tv_sec: libc::time_t::try_from(after.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_usec: libc::suseconds_t::from(after.subsec_micros()),
+    };
+    // SAFETY: all zero is a valid itimerval, the value of a timer that fires once.
+    let once = libc::itimerval { it_value: value, ..unsafe { std::mem::zeroed() } };
+    // SAFETY: the structure is valid for the call, and the old value is not asked for. It cannot fail for this timer.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const once, std::ptr::null_mut()) };
+}
+
 /// Gives every signal its default disposition, also the two that the C library keeps for itself and lets nobody set.
 pub fn reset_dispositions() {
     for signal in 1..=64 {
@@ -181,7 +195,8 @@ pub fn reset_dispositions() {
     }
 }
 
-fn reset_disposition(signal: i32) {
+/// Gives a signal its default disposition.
+pub fn reset_disposition(signal: i32) {
     // The kernel's own structure: handler, flags, restorer and mask; all zero is SIG_DFL.
     let default = [0u64; 4];
     // SAFETY: the structure is valid and as large as the kernel's; SIG_DFL is no function of ours, so no handler can run in an
@@ -193,9 +208,14 @@ fn reset_disposition(signal: i32) {
 /// survived it.
 pub fn raise_default(signal: i32) -> Result<()> {
     reset_disposition(signal);
-    // SAFETY: no pointers. The C library's raise(3) refuses the two signals that it keeps for itself.
-    if unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), signal) } != 0 {
+    if !raise(signal) {
         return Err(Error::system(format!("raise signal {signal}"), Errno::last_raw()));
     }
     unblock_all()
+}
+
+/// Sends a signal to the calling thread, and says whether that can be: there is such a signal.
+pub fn raise(signal: i32) -> bool {
+    // SAFETY: no pointers. The C library's raise(3) refuses the two signals that it keeps for itself.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), signal) == 0 }
 }

@@ -4,8 +4,11 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
 
+use crate::engine::contract::Callback;
 use crate::engine::{Context, lock};
 use crate::error::{Error, ErrorKind, Result, Tried};
+use crate::ffi::sys::process::not_made;
+use crate::lifecycle::fault;
 
 /// A callback that is running or has returned.
 pub struct Activity<T> {
@@ -14,16 +17,19 @@ pub struct Activity<T> {
 }
 
 impl<T: Send + 'static> Activity<T> {
-    /// Begins it. The thread has the credentials of its maker.
-    pub fn begin(body: impl FnOnce() -> Result<T> + Send + 'static) -> Result<Self> {
+    /// Begins it. The thread has the credentials of its maker. Of several callbacks in turn `callback` is the last.
+    pub fn begin(callback: Callback, body: Box<dyn FnOnce() -> Result<T> + Send>) -> Result<Self> {
         let activity = Activity { ended: Context::new()?, result: Arc::new(Mutex::new(None)) };
         let (ended, result) = (activity.ended.clone(), Arc::clone(&activity.result));
-        spawn(Box::new(move || {
-            let returned = body();
-            *lock(&result) = Some(returned);
-            // An event counter takes one increment at any time.
-            let _ = ended.cancel();
-        }))?;
+        spawn(
+            callback,
+            Box::new(move || {
+                let returned = body();
+                *lock(&result) = Some(returned);
+                // An event counter takes one increment at any time.
+                let _ = ended.cancel();
+            }),
+        )?;
         Ok(activity)
     }
 
@@ -45,9 +51,10 @@ impl<T: Send + 'static> Activity<T> {
 }
 
 /// One kind of thread for all of them: each other one would cost a program some kilobytes of the standard library's.
-fn spawn(body: Box<dyn FnOnce() + Send>) -> Result<()> {
+fn spawn(callback: Callback, body: Box<dyn FnOnce() + Send>) -> Result<()> {
     let thread = std::thread::Builder::new().name("pinion-callback".into());
-    thread.spawn(body).map(drop).tried(|| "make a thread for a callback")
+    let made = fault::fork(callback.name()).map_err(std::io::Error::from).and_then(|()| thread.spawn(body));
+    made.map(drop).tried(|| format!("make a thread for {}", callback.name())).map_err(not_made)
 }
 
 impl<T> AsFd for Activity<T> {

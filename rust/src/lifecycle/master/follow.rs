@@ -5,10 +5,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::forward::Forwarder;
+use super::patience::overdue;
 use super::starting::{Progress, Starting};
 use super::{Run, Threads};
 use crate::config::Timeouts;
 use crate::engine::WaitStatus;
+use crate::engine::contract::Callback;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
 use crate::lifecycle::child::Ended;
@@ -17,7 +19,7 @@ impl Run<'_> {
     /// One thread: the start's progress, the container's end and the signals.
     pub(super) fn follow(&mut self, mut starting: Starting) -> Result<WaitStatus> {
         let mut deadline = None;
-        let mut forwarder = Forwarder::new(Some(Duration::from_millis(self.plan.timeouts.stop_ms.into())));
+        let mut forwarder = Forwarder::new(Some(self.plan.grace()));
         loop {
             let mut fds: Vec<BorrowedFd<'_>> = vec![self.child.as_fd(), self.queue.as_fd()];
             fds.push(self.context.as_fd());
@@ -86,16 +88,29 @@ impl Run<'_> {
     /// Three threads: the first error, or the monitor's return.
     pub(super) fn follow_threads(&mut self, threads: &Threads) -> Result<WaitStatus> {
         let (mut creating, mut starting, mut deadline) = (true, true, None);
+        let (unread, mut patience) = (sys::signal::termination_queue()?, None);
         loop {
             // What has returned stays readable, and is not asked again.
             let create = creating.then(|| threads.create.as_fd());
             let start = starting.then(|| threads.start.as_fd());
             let always = [Some(threads.monitor.as_fd()), Some(self.context.as_fd())];
             let waiter = self.waiter.as_ref().map(AsFd::as_fd);
-            let fds: Vec<BorrowedFd<'_>> = always.into_iter().chain([create, start, waiter]).flatten().collect();
-            let ready = sys::event::wait_readable(&fds, remaining(deadline))?;
-            if !ready.contains(&true) {
+            // The engine's monitor reads the signals, and has time for that.
+            let asked = patience.is_none().then(|| unread.as_fd());
+            let fds = [create, start, waiter, asked];
+            let fds: Vec<BorrowedFd<'_>> = always.into_iter().chain(fds).flatten().collect();
+            let next = deadline.into_iter().chain(patience).min();
+            let ready = sys::event::wait_readable(&fds, remaining(next))?;
+            if remaining(deadline) == Some(Duration::ZERO) && !ready.contains(&true) {
                 return Err(too_long(&self.plan.timeouts));
+            }
+            if remaining(patience) == Some(Duration::ZERO) {
+                patience = None;
+                if sys::event::is_readable(&unread) {
+                    return Err(overdue(Callback::MonitorContainer.name(), self.plan.grace()));
+                }
+            } else if asked.is_some() && sys::event::is_readable(&unread) {
+                patience = Some(Instant::now() + self.plan.grace());
             }
             self.hear_waiter()?;
             if creating && threads.create.has_returned() {

@@ -44,6 +44,11 @@ pub fn signals_from(source: OwnedFd) -> Result<()> {
     SOURCE.set(source).map_err(taken)
 }
 
+/// Whether it does so.
+pub fn has_source() -> bool {
+    SOURCE.get().is_some()
+}
+
 /// The queue that master reads.
 pub fn source() -> Result<OwnedFd> {
     match SOURCE.get() {
@@ -162,7 +167,7 @@ fn stop_like_a_job(signal: Signal, container: &Child) -> Result<()> {
 }
 
 fn stop_master(signal: Signal) -> Result<()> {
-    if SOURCE.get().is_none() {
+    if !has_source() {
         return sys::signal::stop_by(signal);
     }
     // The program's own runtime handles the signal; this one it cannot.

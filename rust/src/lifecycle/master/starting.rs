@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::activity::Activity;
+use super::patience;
 use super::words::Words;
 use crate::engine::contract::Callback;
 use crate::engine::{CallbackResult, Context, Engine, Pid, WaitStatus};
 use crate::error::Result;
+use crate::lifecycle::FAILURE;
 use crate::lifecycle::callback::call_checked;
 use crate::lifecycle::check::check;
 use crate::lifecycle::child::Watched;
@@ -103,6 +105,8 @@ impl Starting {
 
     fn callback(&self, callback: Callback, prefix: &str, body: impl FnOnce(&Self) -> CallbackResult) -> Result<()> {
         let seen = check(&self.plan, Role::Master, callback)?;
+        let is_alone = self.monitor.is_none();
+        let _patience = is_alone.then(|| patience::alone(callback, self.plan.grace(), &self.container, FAILURE));
         call_checked(callback, seen, || body(self)).map_err(|error| error.during(prefix))
     }
 }
