@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use super::arguments::{Exec, List, Start, Stop, Sweep};
-use super::run::{STARTER_NAME, end_as, host, uses_setuid};
+use super::run::{STARTER_NAME, end_as, host, uses_setuid, watch};
 use super::{container, output, print};
 use crate::config::settings::NamespaceKind;
 use crate::engine::WaitStatus;
@@ -69,7 +69,9 @@ fn launch(asked: &Start, record: &Record, file: &File, output: [OwnedFd; 2], set
     std::env::set_current_dir("/").tried(|| "change to \"/\"")?;
     let null = File::open("/dev/null").tried(|| "open \"/dev/null\"")?;
     let launch = Launch::new(&host, STARTER_NAME, &document).use_suid(setuid).cleanup_host(true).pass(lock);
-    launch.stdin(null).stdout(out).stderr(err).run()
+    // Who asks this process to end means the start, which is to clean up.
+    sys::signal::block_all()?;
+    watch(launch.stdin(null).stdout(out).stderr(err))
 }
 
 /// What no other start of this user has at any time.

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Processes of an instance that are killed.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::common;
 use crate::life::LONG;
@@ -37,6 +41,51 @@ fn master_killed() {
 #[test]
 fn first_process_killed() {
     nothing_is_left_without("first", |tree| tree.container);
+}
+
+/// The starter is stopped at its first instruction, so that it cannot be through before.
+#[test]
+fn a_start_that_is_asked_to_end_leaves_nothing() {
+    // The setuid flow takes no other starter than the one beside the program.
+    for world in [Flow::Root, Flow::User].into_iter().filter_map(World::of) {
+        let (flow, name) = (world.flow, world.name("asked"));
+        let starter = world.folder.path().join("starter");
+        let script = format!("#!/bin/sh\nkill -STOP $$\nexec {} \"$@\"\n", world.programs()[1].display());
+        std::fs::write(&starter, script).expect("file");
+        std::fs::set_permissions(&starter, PermissionsExt::from_mode(0o755)).expect("mode");
+        let mut command = world.starting(&name, &[], LONG);
+        command.env("PINION_STARTER", &starter).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("pinion");
+        let front = child.id().cast_signed();
+        let stopped = || children(front).into_iter().find(|pid| is_stopped(*pid));
+        until("the starter is stopped", || stopped().is_some());
+        let starter = Process::of(stopped().expect("stopped"));
+        send(front, Signal::SIGTERM);
+        // It has been passed on, or its receiver is gone.
+        until("it has come", || children(front).is_empty() || is_pending(starter.pid, libc::SIGTERM));
+        send(starter.pid, Signal::SIGCONT);
+        let seen = finish(child);
+        assert_eq!((seen.exit, seen.out.as_str()), (-libc::SIGTERM, ""), "{flow:?}: {}", seen.err);
+        // Master, if there was one by then.
+        let said = seen.err.is_empty() || seen.err.contains("the process that waited for it is gone");
+        assert!(said, "{flow:?}: {}", seen.err);
+        assert!(!starter.lives() && world.listed(&name).is_none(), "{flow:?}");
+        assert_eq!(world.files(&name), Vec::<String>::new(), "{flow:?}");
+    }
+}
+
+fn send(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).expect("it is there");
+}
+
+fn is_stopped(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
+}
+
+fn is_pending(pid: i32, signal: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap_or_default();
+    u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & 1 << (signal - 1) != 0)
 }
 
 #[test]
