@@ -138,8 +138,8 @@ test-differential: ## bundles under crun and under pinion, compared
 test-gob-differential: ## gob against Go's own: VALUES random values and as many changed streams (100000)
 	PINION_GOB_VALUES=$(or $(VALUES),100000) $(TESTS) --test gob_differential -- --nocapture
 
-test-killed: probe ## every process killed at every point: nothing may be left
-	$(TESTS) --test killed -- --nocapture
+test-killed: probe ## every process killed at every point, each one not made, each callback hanging: nothing may be left
+	PINION_KILLED=all $(TESTS) --test killed -- --nocapture
 
 test-random-kills: probe ## any process of each flow killed at R random moments (1000): nothing may be left; SEED repeats the draws
 	PINION_KILLS=$(or $(R),1000) $(if $(SEED),PINION_SEED=$(SEED)) $(TESTS) --test random_kills -- --nocapture

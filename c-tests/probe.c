@@ -613,8 +613,8 @@ static pinion_error *let_create_container_begin(const char *log)
 	return held < 0 ? failed("read %s", log) : NULL;
 }
 
-/* Waits for the container's end and passes on what signals master gets. */
-static pinion_error *watch_over(int32_t container, pinion_signals *signals, int32_t *status)
+/* Waits for the container's end and passes on what signals master gets, unless SIGTERM is to end it. */
+static pinion_error *watch_over(int32_t container, pinion_signals *signals, bool ends, int32_t *status)
 {
 	for (;;) {
 		int32_t number;
@@ -625,6 +625,8 @@ static pinion_error *watch_over(int32_t container, pinion_signals *signals, int3
 			return error;
 		if (number == 0)
 			return refuse(PINION_CALLBACK, "cancelled");
+		if (number == SIGTERM && ends)
+			return refuse(PINION_CALLBACK, "interrupted by SIGTERM");
 		if (number == SIGCHLD)
 			reaped = waitpid(container, status, WNOHANG);
 		else if (kill(container, number) != 0)
@@ -639,14 +641,15 @@ static pinion_error *watch_over(int32_t container, pinion_signals *signals, int3
 static pinion_error *monitor_container(void *data, int32_t container, pinion_signals *signals, int32_t *status)
 {
 	const struct config *config = config_of(data);
+	const char *how = told(config, "MonitorContainer");
 	pinion_error *error = NULL;
 
-	if (told(config, "MonitorContainer") != NULL)
+	if (how != NULL)
 		error = let_create_container_begin(config->log);
 	if (error == NULL)
 		error = enter(config, "MonitorContainer", "");
 	if (error == NULL)
-		error = watch_over(container, signals, status);
+		error = watch_over(container, signals, how != NULL && strcmp(how, "end by SIGTERM") == 0, status);
 	return error;
 }
 

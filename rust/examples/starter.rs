@@ -314,9 +314,11 @@ impl Operations for Probe {
         }
         self.enter("MonitorContainer", "")?;
         let container = nix::unistd::Pid::from_raw(container);
+        let how = config.fail.get("MonitorContainer").map(String::as_str);
         loop {
             match signals.next()? {
                 None => return Err("cancelled".into()),
+                Some(libc::SIGTERM) if how == Some("end by SIGTERM") => return Err("interrupted by SIGTERM".into()),
                 Some(libc::SIGCHLD) => {
                     if let Some(status) = reap(container)? {
                         return Ok(status);

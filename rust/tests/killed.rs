@@ -2,14 +2,25 @@
 //! Whoever is killed, wherever: nothing is left, CleanupHost has run once when the container was gone, and the caller sees it.
 //!
 //! Three families of cases, in every flow: at each step that a process reaches (read from the record of a run in which
-//! nothing is killed), inside each callback, and from outside while the container's program runs.
+//! nothing is killed), inside each callback, and from outside while the container's program runs. The same where a process cannot be
+//! made ([`forks`]), and where a callback hangs until a SIGTERM comes ([`hangs`]).
 
 #[path = "common/mod.rs"]
 mod common;
+#[path = "killed/forks.rs"]
+mod forks;
+#[path = "killed/hangs.rs"]
+mod hangs;
+#[path = "killed/joins.rs"]
+mod joins;
 #[path = "killed/observer.rs"]
 mod observer;
+#[path = "common/under.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod under;
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -90,12 +101,47 @@ fn flows() -> Vec<Flow> {
     flows
 }
 
+/// Whether everything is to be run, and not a part of what has many cases for each flow.
+fn all() -> bool {
+    std::env::var_os("PINION_KILLED").is_some_and(|value| value == "all")
+}
+
+/// The ways to begin, for that.
+fn chosen_ways() -> &'static [&'static str] {
+    if all() { Starter::ways() } else { &Starter::ways()[..1] }
+}
+
+/// The flows for that: a few that differ in most, unless all are wanted.
+fn chosen() -> Vec<Flow> {
+    let few = [
+        "root, the core monitors",
+        "user, the engine monitors",
+        "instance, the core monitors",
+        "instance of a user, the engine monitors",
+    ];
+    flows().into_iter().filter(|flow| all() || few.contains(&flow.name.as_str())).collect()
+}
+
 impl Flow {
+    fn joins(&self) -> bool {
+        self.configuration["join_only"] == json!(true)
+    }
+
+    /// A program that writes down that it runs, and ends.
+    fn script(&self) -> &'static str {
+        // Nothing tells when the one that joins runs.
+        if self.joins() { "echo ran >>$LOG; exit 7" } else { SHORT }
+    }
+
     fn launch<'a>(&self, starter: &'a Starter, script: &str, fail: &Value) -> Launch<'a> {
+        self.launch_as(starter, self.caller, script, fail)
+    }
+
+    fn launch_as<'a>(&self, starter: &'a Starter, caller: &str, script: &str, fail: &Value) -> Launch<'a> {
         let mut configuration = self.configuration.clone();
         configuration["exec"] = json!(["/bin/sh", "-c", script.replace("$LOG", "$DIR/log")]);
         configuration["fail"] = fail.clone();
-        let mut launch = starter.launch(self.caller, &configuration);
+        let mut launch = starter.launch(caller, &configuration);
         launch.post_start_host = true;
         launch.cleanup_host = true;
         launch
@@ -106,16 +152,22 @@ impl Flow {
 type Case<'a> = (String, Box<dyn Fn(&Starter) -> Result<(), String> + Send + Sync + 'a>);
 
 fn run_all(cases: &[Case<'_>]) {
+    run_in(Starter::ways(), cases, 3);
+}
+
+/// As [`run_all`], in some ways to begin, `at_once` of them at a time.
+fn run_in(ways: &[&str], cases: &[Case<'_>], at_once: usize) {
     let (begun, failed) = (Instant::now(), Mutex::new(Vec::new()));
-    for way in Starter::ways() {
+    for way in ways {
         let (starter, next) = (Starter::begins(way), Mutex::new(cases.iter()));
         std::thread::scope(|scope| {
-            for _ in 0..3 {
+            for _ in 0..at_once {
                 scope.spawn(|| {
                     loop {
                         let case = next.lock().expect("queue").next();
                         let Some((name, case)) = case else { break };
-                        if let Err(wrong) = case(&starter) {
+                        let judged = catch_unwind(AssertUnwindSafe(|| case(&starter)));
+                        if let Err(wrong) = judged.unwrap_or_else(|_| Err("it panicked".into())) {
                             failed.lock().expect("list").push(format!("{way}: {name}: {wrong}"));
                         }
                     }
@@ -123,7 +175,7 @@ fn run_all(cases: &[Case<'_>]) {
             }
         });
     }
-    let (failed, count) = (failed.into_inner().expect("list"), cases.len() * Starter::ways().len());
+    let (failed, count) = (failed.into_inner().expect("list"), cases.len() * ways.len());
     println!("{} passed, {} failed, in {:.1?}", count - failed.len(), failed.len(), begun.elapsed());
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

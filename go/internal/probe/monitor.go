@@ -19,7 +19,7 @@ func (p *probe) MonitorContainer(container int, signals chan os.Signal) (syscall
 	if err := p.enter("MonitorContainer", ""); err != nil {
 		return 0, err
 	}
-	return watchOver(container, signals)
+	return watchOver(container, signals, p.config.Fail["MonitorContainer"] == "end by SIGTERM")
 }
 
 // letCreateContainerBegin waits: what a scenario sees is not to hang on which of master's threads is faster.
@@ -33,10 +33,13 @@ func letCreateContainerBegin(log string) error {
 	}
 }
 
-// watchOver waits for the container's end and passes on what signals master gets.
-func watchOver(container int, signals chan os.Signal) (syscall.WaitStatus, error) {
+// watchOver waits for the container's end and passes on what signals master gets, unless SIGTERM is to end it.
+func watchOver(container int, signals chan os.Signal, ends bool) (syscall.WaitStatus, error) {
 	for next := range signals {
 		number := next.(syscall.Signal)
+		if number == syscall.SIGTERM && ends {
+			return 0, errors.New("interrupted by SIGTERM")
+		}
 		if number != syscall.SIGCHLD {
 			if err := syscall.Kill(container, number); err != nil {
 				return 0, failed(err, "pass signal %d on", number)

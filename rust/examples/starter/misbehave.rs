@@ -7,6 +7,7 @@
 //! | `error` | returns an error |
 //! | `panic` | panics |
 //! | `hang` | never returns |
+//! | `thread` | makes a thread that never ends, and goes on |
 //! | `kill` | kills its process with SIGKILL; `kill first` spares cleanup-spare |
 //! | `chdir` | changes to `/proc` and goes on |
 //! | `umask` | sets the umask 0077 and goes on |
@@ -25,8 +26,9 @@
 //! | `_exit` | calls _exit(3) |
 //! | `exec` | executes `sleep 1000` |
 //!
-//! InitConfig, for which any word will do, makes a thread. CreateContainer can also `disconnect` and hang, or `exec in the server`: it calls the engine's RPC method Exec, which does
-//! that, and returns well.
+//! InitConfig, for which any word will do, makes a thread. CreateContainer can also `disconnect` and hang, or `exec in the server`: it
+//! calls the engine's RPC method Exec, which does that, and returns well. MonitorContainer can `end by SIGTERM`: it returns an error when
+//! that comes.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -53,6 +55,7 @@ pub fn misbehave(callback: &str, how: &str) -> CallbackResult {
         "error" => return Err(format!("{callback} was told to fail").into()),
         "panic" => panic!("{callback} was told to panic"),
         "hang" => hang(),
+        "thread" => drop(std::thread::spawn(|| hang())),
         "kill first" if trace::role() == Role::CleanupSpare => {}
         "kill" | "kill first" => {
             raise(Signal::SIGKILL)?;
