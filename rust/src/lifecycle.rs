@@ -47,6 +47,7 @@ pub mod hygiene;
 mod installation;
 pub mod join;
 pub mod journal;
+pub mod limits;
 pub mod master;
 pub mod messages;
 pub mod pending;

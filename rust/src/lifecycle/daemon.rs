@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::lifecycle::child::{Child, Forked, fork, not_cloned};
 use crate::lifecycle::host_processes::HostProcesses;
-use crate::lifecycle::master::overdue;
+use crate::lifecycle::limits::overdue;
 use crate::lifecycle::messages::{Channel, FromMaster, Received, ToMaster, channel};
 use crate::lifecycle::roles::{Role, Step};
 use crate::lifecycle::{Start, Stop};

@@ -41,9 +41,7 @@ mod starting;
 mod words;
 
 use activity::Activity;
-pub use follow::{deadline, remaining, too_long};
 pub use forward::{Forwarder, signals_from};
-pub use patience::overdue;
 use starting::{Progress, Starting};
 use words::Words;
 

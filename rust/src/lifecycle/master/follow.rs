@@ -5,15 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::forward::Forwarder;
-use super::patience::overdue;
 use super::starting::{Progress, Starting};
 use super::{Run, Threads};
-use crate::config::Timeouts;
 use crate::engine::WaitStatus;
 use crate::engine::contract::Callback;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::sys;
 use crate::lifecycle::child::Ended;
+use crate::lifecycle::limits::{deadline, overdue, remaining, too_long};
 
 impl Run<'_> {
     /// One thread: the start's progress, the container's end and the signals.
@@ -174,21 +173,4 @@ impl Run<'_> {
             None => Error::new(ErrorKind::Misuse, "watch over the container: a callback cancelled the run's context"),
         }
     }
-}
-
-/// When a container that begins to run now has run too long.
-pub fn deadline(timeouts: &Timeouts) -> Option<Instant> {
-    let limit = Duration::from_millis(timeouts.container_ms.into());
-    (!limit.is_zero()).then(|| Instant::now() + limit)
-}
-
-/// It has run too long.
-pub fn too_long(timeouts: &Timeouts) -> Error {
-    let limit = timeouts.container_ms;
-    Error::new(ErrorKind::Timeout, format!("wait for the container: it ran longer than {limit} ms"))
-}
-
-/// The time until then.
-pub fn remaining(deadline: Option<Instant>) -> Option<Duration> {
-    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
 }

@@ -5,12 +5,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::activity::Activity;
-use super::{follow, forward};
+use super::forward;
 use crate::engine::contract::Callback;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::ffi::sys;
 use crate::ffi::sys::patience::{Ending, Patience};
 use crate::lifecycle::child::Watched;
+use crate::lifecycle::limits::{overdue, remaining};
 
 /// For a callback in master's only thread, where nobody else could hear a SIGTERM. Should it not come back, master ends with
 /// `code`, and the others do as after its death. `None` where the program's own runtime receives the signals.
@@ -27,7 +28,7 @@ pub fn alone(callback: Callback, limit: Duration, container: &Watched, code: i32
 pub fn beside(callback: Callback, limit: Duration, activity: &Activity<()>, queue: &OwnedFd) -> Result<()> {
     let mut deadline = None;
     loop {
-        let ready = sys::event::wait_readable(&[activity.as_fd(), queue.as_fd()], follow::remaining(deadline))?;
+        let ready = sys::event::wait_readable(&[activity.as_fd(), queue.as_fd()], remaining(deadline))?;
         if ready[0] {
             return activity.result();
         }
@@ -40,10 +41,4 @@ pub fn beside(callback: Callback, limit: Duration, activity: &Activity<()>, queu
             }
         }
     }
-}
-
-/// What is said of one that has had its time.
-pub fn overdue(what: &str, limit: Duration) -> Error {
-    let text = format!("{what} did not come to its end within {} ms after a SIGTERM", limit.as_millis());
-    Error::new(ErrorKind::Timeout, text).with_help("what a callback waits for should have a limit")
 }
