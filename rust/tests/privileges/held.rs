@@ -75,13 +75,15 @@ impl Held {
     /// In one of its callbacks. Each activity has descriptors of its own for what it shares.
     fn master(moment: &str, flow: &Flow, stop: &Stop, host_processes: usize) -> Held {
         let create = usize::from(moment == "CreateContainer");
-        let ended = moment == "CleanupContainer" || stop.hold == Hold::In("master", "MonitorContainer");
+        let cleans_up = moment == "CleanupContainer";
+        let ended = cleans_up || stop.hold == Hold::In("master", "MonitorContainer");
         let (start, instance) = (usize::from(!ended), usize::from(!ended && flow.instance));
         Held {
             journal: 1,
-            signal_queues: 1,
-            // Two contexts, and the ends of three activities.
-            event_counters: if flow.core_monitors { 2 } else { 5 },
+            // Its own, and where the engine monitors one that tells whether the engine takes the signals.
+            signal_queues: if flow.core_monitors || cleans_up { 1 } else { 2 },
+            // Two contexts, and the ends of three activities, at last a fourth.
+            event_counters: if flow.core_monitors { 2 } else { 5 + usize::from(cleans_up) },
             // To the container process twice, since what it says is read beside; for create and start once more; to a starter that waits.
             packets: host_processes + 2 + create + start + instance,
             // The master socket, and the RPC connection.
