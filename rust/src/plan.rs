@@ -137,6 +137,12 @@ impl Plan {
         Duration::from_millis(self.timeouts.stop_ms.into())
     }
 
+    /// The time from that to the end of a callback of master's that hangs: one that comes back by itself is not to be cut off where
+    /// there is no grace time.
+    pub fn patience(&self) -> Duration {
+        self.grace().max(Duration::from_secs(1))
+    }
+
     /// Decides, or refuses.
     pub fn make(settings: &Settings, facts: &Facts, declaration: &Declaration) -> Result<Plan> {
         refuse::forbidden(settings, facts)?;

@@ -78,7 +78,7 @@ fn await_start(mut master: Child, line: Channel<ToMaster, FromMaster>, plan: &Pl
                 // It hears that in a callback as well.
                 master.signal(Signal::TERM)?;
             }
-            let limit = plan.grace() + Duration::from_millis(plan.timeouts.handshake_ms.into());
+            let limit = plan.patience() + Duration::from_millis(plan.timeouts.handshake_ms.into());
             if master.wait_within(limit)?.is_none() {
                 log::error(&overdue("master", limit));
             }

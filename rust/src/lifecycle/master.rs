@@ -190,7 +190,7 @@ impl Run<'_> {
             return self.follow_threads(&threads);
         }
         let starting = self.starting(None)?;
-        let patience = patience::alone(Callback::CreateContainer, self.plan.grace(), &self.child, FAILURE);
+        let patience = patience::alone(Callback::CreateContainer, self.plan.patience(), &self.child, FAILURE);
         create()?;
         drop(patience);
         self.end_rpc();

@@ -106,10 +106,10 @@ impl Run<'_> {
             if remaining(patience) == Some(Duration::ZERO) {
                 patience = None;
                 if sys::event::is_readable(&unread) {
-                    return Err(overdue(Callback::MonitorContainer.name(), self.plan.grace()));
+                    return Err(overdue(Callback::MonitorContainer.name(), self.plan.patience()));
                 }
             } else if asked.is_some() && sys::event::is_readable(&unread) {
-                patience = Some(Instant::now() + self.plan.grace());
+                patience = Some(Instant::now() + self.plan.patience());
             }
             self.hear_waiter()?;
             if creating && threads.create.has_returned() {
