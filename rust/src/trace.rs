@@ -20,6 +20,9 @@
 //! `args` and `reply` are JSON with Go's field names; secret arguments are hidden, and what is longer than 32 KiB is shown by
 //! its length.
 //!
+//! A process that is killed inside its write can leave the beginning of a line: the kernel stops at the end of a page of the file
+//! then. The next line follows that at once.
+//!
 //! When it is off, each call is one comparison.
 
 use std::io::IoSlice;
