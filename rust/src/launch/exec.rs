@@ -12,6 +12,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::AccessFlags;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
 use rustix::process::Pid;
 use rustix::stdio;
@@ -64,6 +65,9 @@ fn try_exec(program: Program<'_>) -> io::Result<()> {
 
 /// Starts the program, and returns its pid. Its disposition of SIGPIPE is the default one, which a Rust program's own is not.
 pub fn spawn(program: Program<'_>) -> io::Result<Pid> {
+    // The new process tells its errno by memory that it shares. Where somebody makes a fork of that, as valgrind and QEMU do, nobody
+    // hears of it.
+    executable(program.path)?;
     let (path, arguments, environment) = program.strings()?;
     let mut actions = PosixSpawnFileActions::init()?;
     for (number, fd) in (0..).zip(&program.streams) {
@@ -80,6 +84,13 @@ pub fn spawn(program: Program<'_>) -> io::Result<Pid> {
     attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
     let pid = posix_spawn(path.as_c_str(), &actions, &attributes, &arguments, &environment)?;
     Pid::from_raw(pid.as_raw()).ok_or_else(|| Errno::UnknownErrno.into())
+}
+
+/// Whether execve(2) would begin to look into the file.
+fn executable(path: &Path) -> io::Result<()> {
+    let file = std::fs::metadata(path)?;
+    nix::unistd::access(path, AccessFlags::X_OK)?;
+    if file.is_file() { Ok(()) } else { Err(Errno::EACCES.into()) }
 }
 
 fn standard(number: usize) -> BorrowedFd<'static> {
