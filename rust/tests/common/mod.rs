@@ -329,6 +329,23 @@ impl Running {
         kill(self.pid(role));
     }
 
+    /// Ends whatever there is of it. Nothing may be left.
+    pub fn end(self) -> Run {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let holders = holders(self.folder());
+            if holders.is_empty() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{holders:?} do not end");
+            holders.into_iter().for_each(|pid| kill(pid.cast_signed()));
+            look_again();
+        }
+        let run = self.wait();
+        run.nothing_left().unwrap_or_else(|left| panic!("{left}\n{run}"));
+        run
+    }
+
     /// Waits for its end, and for that of every process which holds its standard streams.
     pub fn wait(mut self) -> Run {
         self.guard.0 = None;

@@ -55,9 +55,9 @@ pub fn judge(collector: &Collector, starter: &Starter, face: &str, flow: &Flow, 
     };
     standing.await_stop();
     let judged = standing.settled();
-    end(standing.running);
+    standing.running.end();
     if let Some((running, _)) = target {
-        end(running);
+        running.end();
     }
     judged
 }
@@ -110,22 +110,6 @@ fn joiner(flow: &Flow, pid: i32) -> Value {
         join[kind] = json!(format!("ns/{file}"));
     }
     json!({ "join_only": true, "join": join, "working_directory": format!("/proc/{pid}") })
-}
-
-/// Ends whatever there is of a run.
-fn end(running: Running) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let holders = common::holders(running.folder());
-        if holders.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{holders:?} do not end");
-        holders.into_iter().for_each(|pid| common::kill(pid.cast_signed()));
-        common::look_again();
-    }
-    let run = running.wait();
-    run.nothing_left().unwrap_or_else(|left| panic!("{left}\n{run}"));
 }
 
 struct Standing<'a> {

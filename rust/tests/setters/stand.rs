@@ -65,7 +65,7 @@ impl Stand {
 
     /// Ends the containers that were joined.
     pub fn end(self) {
-        self.targets.into_values().for_each(|(running, _)| drop(end(running)));
+        self.targets.into_values().for_each(|(running, _)| drop(running.end()));
     }
 
     /// Starts a run, brings it to the moment of `sees`, which is one, looks, and ends it.
@@ -90,14 +90,14 @@ impl Stand {
         }
         let mut running = launch.spawn();
         if !comes_to(&mut running, moment) {
-            let run = end(running);
+            let run = running.end();
             let outcome =
                 refused(&run).unwrap_or_else(|| Outcome::Failed(format!("it did not come to {moment:?}\n{run}")));
             return vec![outcome; sees.len()];
         }
         let sight = Sight { running: &running, target: *target };
         let seen = sees.iter().map(|see| Outcome::Seen(sight.see(*see))).collect();
-        end(running);
+        running.end();
         seen
     }
 
@@ -181,21 +181,4 @@ fn has_logged(running: &Running) -> bool {
 fn refused(run: &Run) -> Option<Outcome> {
     let began = run.events("callback").any(|event| event["name"] == "StartProcess");
     (run.exit == 255 && !began).then(|| Outcome::Refused(run.stderr.clone()))
-}
-
-/// Ends whatever there is of a run.
-fn end(running: Running) -> Run {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let holders = common::holders(running.folder());
-        if holders.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{holders:?} do not end");
-        holders.into_iter().for_each(|pid| common::kill(pid.cast_signed()));
-        common::look_again();
-    }
-    let run = running.wait();
-    run.nothing_left().unwrap_or_else(|left| panic!("{left}\n{run}"));
-    run
 }
