@@ -127,7 +127,7 @@ fn an_instance_that_dies_is_joined_whole_or_not_at_all() {
             let inside = inside.strip_suffix("ready\n").expect("ready").to_owned();
             let runs: Vec<_> = (0..6)
                 .map(|_| {
-                    let mut command = world.pinion(&["exec", &name, "sh", "-c", &format!("{{ {show}; }} 2>&1")]);
+                    let mut command = world.pinion(&["exec", &name, "sh", "-c", show]);
                     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("exec")
                 })
                 .collect();
@@ -139,6 +139,8 @@ fn an_instance_that_dies_is_joined_whole_or_not_at_all() {
                 match seen.exit {
                     0 => whole += u32::from(seen.out == inside),
                     255 => refused += u32::from(seen.out.is_empty() && seen.err.contains("pinion: error: ")),
+                    // A PID namespace whose first process is on its way out has room for no other.
+                    2 if seen.err.contains("fork") => {}
                     exit => assert_eq!(exit, -9, "{:?}: {}", world.flow, seen.err),
                 }
             }
