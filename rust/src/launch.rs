@@ -30,6 +30,9 @@ pub const CONFIG_FD: &str = "PINION_CONFIG_FD";
 /// Names the descriptor on which the starter writes its record of the run.
 pub const RECORD_FD: &str = "PINION_RECORD_FD";
 
+/// Names the descriptor of a packet socket: on its other end the launcher waits for an instance by itself.
+pub const WAITER_FD: &str = "PINION_WAITER_FD";
+
 /// Present: run PostStartHost in a process of its own.
 pub const POST_START_HOST: &str = "POST_START_HOST";
 
@@ -68,6 +71,7 @@ pub struct Launch<'a> {
     use_suid: bool,
     flags: [(&'static str, bool); 3],
     record: Option<OwnedFd>,
+    waiter: Option<OwnedFd>,
     passed: Vec<OwnedFd>,
     streams: [Option<OwnedFd>; 3],
 }
@@ -83,6 +87,7 @@ impl<'a> Launch<'a> {
             use_suid: false,
             flags,
             record: None,
+            waiter: None,
             passed: Vec::new(),
             streams: [None, None, None],
         }
@@ -115,6 +120,12 @@ impl<'a> Launch<'a> {
     /// Lets the starter write its record of the run to `fd`.
     pub fn record(mut self, fd: impl Into<OwnedFd>) -> Self {
         self.record = Some(fd.into());
+        self
+    }
+
+    /// Lets the starter be the instance's master, without a process that waits in its place: the caller does that.
+    pub(crate) fn waiter(mut self, line: impl Into<OwnedFd>) -> Self {
+        self.waiter = Some(line.into());
         self
     }
 
@@ -183,6 +194,9 @@ impl<'a> Launch<'a> {
         };
         if let Some(record) = self.record {
             hand(RECORD_FD, record)?;
+        }
+        if let Some(line) = self.waiter {
+            hand(WAITER_FD, line)?;
         }
         if self.host.by_descriptor {
             hand(CONFIG_FD, sealed::write(self.config)?)?;
@@ -270,19 +284,22 @@ fn failed(path: &Path, error: &io::Error) -> Error {
 pub fn intake(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Vec<u8>> {
     let variables: Vec<(OsString, OsString)> = environment.into_iter().collect();
     if let Some((_, number)) = variables.iter().find(|(name, _)| name == CONFIG_FD) {
-        let number = parse_descriptor(CONFIG_FD, number)?;
-        return inherited::adopt(number).and_then(sealed::read).map_err(|error| error.during(CONFIG_FD));
+        return take_over(CONFIG_FD, number).and_then(|fd| sealed::read(fd).map_err(|error| error.during(CONFIG_FD)));
     }
     chunks::join(variables.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
         .map_err(|error| error.with_help("a starter is launched by its front end, not by hand"))
 }
 
-/// A descriptor's number as a launcher writes it: decimal digits and nothing else.
-pub fn parse_descriptor(variable: &str, value: &OsStr) -> Result<i32> {
-    let digits = value.to_str().filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
-    digits
-        .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| Error::invalid(format!("{variable}: {value:?} is no descriptor's number")))
+/// Takes over the descriptor that the launcher has named in a variable. Errors: as [`inherited::adopt`]; a value that is not decimal
+/// digits and nothing else. To be called once for a number, before the program opens anything.
+pub fn take_over(variable: &str, value: &OsStr) -> Result<OwnedFd> {
+    let number = descriptor_number(value)
+        .ok_or_else(|| Error::invalid(format!("{variable}: {value:?} is no descriptor's number")))?;
+    inherited::adopt(number).map_err(|error| error.during(variable))
+}
+
+fn descriptor_number(value: &OsStr) -> Option<i32> {
+    value.to_str().filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use std::time::Duration;
 use crate::engine::WaitStatus;
 use crate::error::{Error, Result};
 use crate::ffi::sys;
-use crate::lifecycle::child::Child;
 use crate::lifecycle::container::{Container, Side};
 use crate::lifecycle::daemon::Waiter;
 use crate::lifecycle::host_processes::HostProcesses;
@@ -158,8 +157,7 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     hosts.planned(&plan);
     trace::step(Step::Descriptors);
     if plan.instance {
-        stage1::end(&mut decided.process)?;
-        daemon::fork_master(&mut start, hosts, &plan)?;
+        daemon::lead(&mut start, hosts, &plan, &mut decided.process)?;
     }
     let (ends, container_ends) = container::sockets(plan.join_only)?;
     trace::step(Step::Sockets);
@@ -176,11 +174,9 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     let (engine_name, native_rpc, configuration) = (decided.engine_name, decided.native_rpc, decided.configuration);
     let mut child = match container::clone(&plan)? {
         Side::Container => {
-            let cleanup = hosts.release();
-            decided.process.iter_mut().for_each(Child::release);
-            drop((ends, start, decided.process));
-            let ends = container_ends;
-            return Ok(Container { plan, engine_name, native_rpc, configuration, ends, targets, cleanup }.live());
+            drop((ends, start));
+            let (ends, hosts, stage1) = (container_ends, std::mem::take(hosts), decided.process);
+            return Ok(Container { plan, engine_name, native_rpc, configuration, ends, targets, hosts, stage1 }.live());
         }
         Side::Master(child) => child,
     };
@@ -213,7 +209,7 @@ pub struct Start {
     pub configuration: Vec<u8>,
     /// Requests to end, from before anything was started.
     pub termination: OwnedFd,
-    /// The starter that waits for this instance, if this is one's master.
+    /// The process that waits for this instance, once this is its master: from the beginning where the launcher does that.
     pub waiter: Option<Waiter>,
 }
 
@@ -236,16 +232,16 @@ impl Start {
         callback::prepare();
         log::set_level_from(&host.level_variable)?;
         fault::arm();
-        if let Some(record) = std::env::var_os(launch::RECORD_FD) {
-            trace::start(launch::parse_descriptor(launch::RECORD_FD, &record)?)?;
-        }
+        let given = |name| std::env::var_os(name).map(|number| launch::take_over(name, &number)).transpose();
+        given(launch::RECORD_FD)?.map_or(Ok(()), trace::start)?;
+        let waiter = given(launch::WAITER_FD)?.map(Waiter::from);
         let facts = Facts {
             post_start_host: std::env::var_os(launch::POST_START_HOST).is_some(),
             cleanup_host: std::env::var_os(launch::CLEANUP_HOST).is_some(),
             ..facts
         };
         trace::step(Step::Facts);
-        Ok(Start { facts, configuration: Vec::new(), termination: sys::signal::termination_queue()?, waiter: None })
+        Ok(Start { facts, configuration: Vec::new(), termination: sys::signal::termination_queue()?, waiter })
     }
 
     /// Step 2.
@@ -256,7 +252,7 @@ impl Start {
     }
 
     /// Waits until one of `fds` is readable, at most `limit`. Being asked to end stops the start, and so does the end of the
-    /// starter that waits for it.
+    /// process that waits for it.
     pub fn until(&self, fds: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<Vec<bool>, Stop> {
         let mut all = fds.to_vec();
         all.extend(self.waiter.as_ref().map(AsFd::as_fd));
@@ -280,9 +276,8 @@ impl Start {
     /// The core's descriptors at this moment, which no kept descriptor may replace.
     fn own<'a>(&'a self, hosts: &'a HostProcesses) -> Vec<BorrowedFd<'a>> {
         let mut own = hosts.descriptors();
-        own.push(self.termination.as_fd());
-        own.extend(hosts.journal().map(AsFd::as_fd));
-        own.extend(trace::descriptor());
+        let further = [self.waiter.as_ref().map(AsFd::as_fd), hosts.journal().map(AsFd::as_fd), trace::descriptor()];
+        own.extend(further.into_iter().flatten().chain([self.termination.as_fd()]));
         own
     }
 }

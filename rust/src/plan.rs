@@ -6,8 +6,6 @@
 //! from the sealed settings and its own facts, and only that one is carried out. So a refusal has the same words on
 //! every path, and nothing that stage 1 could forge is trusted.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::config::settings::{IdMapping, NamespaceKind, Propagation, Settings, Timeouts};
@@ -132,17 +130,6 @@ pub struct Plan {
 pub const VERSION: u32 = 1;
 
 impl Plan {
-    /// The time from a request to end to the kill.
-    pub fn grace(&self) -> Duration {
-        Duration::from_millis(self.timeouts.stop_ms.into())
-    }
-
-    /// The time from that to the end of a callback of master's that hangs: one that comes back by itself is not to be cut off where
-    /// there is no grace time.
-    pub fn patience(&self) -> Duration {
-        self.grace().max(Duration::from_secs(1))
-    }
-
     /// Decides, or refuses.
     pub fn make(settings: &Settings, facts: &Facts, declaration: &Declaration) -> Result<Plan> {
         refuse::forbidden(settings, facts)?;

@@ -26,7 +26,7 @@
 //! When it is off, each call is one comparison.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
@@ -36,7 +36,6 @@ use rustix::io::ReadWriteFlags;
 use serde_json::{Value, json};
 
 use crate::error::{Result, Tried};
-use crate::ffi::sys::inherited;
 use crate::lifecycle::fault;
 use crate::lifecycle::roles::{Role, Step};
 
@@ -67,10 +66,9 @@ impl Sink {
     }
 }
 
-/// Starts the record into a descriptor that is now ours. Called once, before the first process is made.
-pub fn start(sink: RawFd) -> Result<()> {
-    let fd = inherited::adopt(sink)?;
-    let kind = rustix::fs::fstat(&fd).tried(|| format!("look at the record's descriptor {sink}"))?.st_mode;
+/// Starts the record. Called once, before the first process is made.
+pub fn start(fd: OwnedFd) -> Result<()> {
+    let kind = rustix::fs::fstat(&fd).tried(|| "look at the record's descriptor")?.st_mode;
     let socket = FileType::from_raw_mode(kind) == FileType::Socket;
     let _ = SINK.set(Sink { fd, socket });
     enter(Role::Starter, None);

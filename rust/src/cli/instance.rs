@@ -8,8 +8,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use super::arguments::{Exec, List, Start, Stop, Sweep};
-use super::run::{STARTER_NAME, end_as, host, uses_setuid, watch};
+use super::run::{STARTER_NAME, end_as, host, uses_setuid};
 use super::{container, output, print};
+use crate::config::Timeouts;
 use crate::config::settings::NamespaceKind;
 use crate::engine::WaitStatus;
 use crate::engines::oci::instance::store::{Found, instance_of};
@@ -17,6 +18,9 @@ use crate::engines::oci::instance::{Identity, Instance, Record, Store, Target};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::launch::Launch;
+use crate::lifecycle::child::Child;
+use crate::lifecycle::daemon::{self, Line};
+use crate::lifecycle::roles::Role;
 use crate::log;
 
 /// How long everything of an instance may take to go after its container has been killed.
@@ -68,10 +72,15 @@ fn launch(asked: &Start, record: &Record, file: &File, output: [OwnedFd; 2], set
     // Nor is the file system with the caller's directory to be in use for so long. Every path is an absolute one by now.
     std::env::set_current_dir("/").tried(|| "change to \"/\"")?;
     let null = File::open("/dev/null").tried(|| "open \"/dev/null\"")?;
+    let (line, waiter) = Line::new()?;
     let launch = Launch::new(&host, STARTER_NAME, &document).use_suid(setuid).cleanup_host(true).pass(lock);
+    let launch = launch.waiter(waiter).stdin(null).stdout(out).stderr(err);
     // Who asks this process to end means the start, which is to clean up.
     sys::signal::block_all()?;
-    watch(launch.stdin(null).stdout(out).stderr(err))
+    let master = Child::adopt(launch.spawn()?, Role::Master)?;
+    let timeouts = Timeouts::default();
+    let timeouts = asked.container.stop_timeout.map_or(timeouts, |seconds| timeouts.with_stop(seconds));
+    daemon::await_start(master, line, &timeouts, true)
 }
 
 /// What no other start of this user has at any time.

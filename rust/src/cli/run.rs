@@ -66,7 +66,7 @@ pub fn run(asked: Run) -> Result<i32> {
 
 /// Waits for the starter, and passes on to it what comes to this process, as the starter does to the container. Signals must be
 /// blocked.
-pub fn watch(launch: Launch<'_>) -> Result<WaitStatus> {
+fn watch(launch: Launch<'_>) -> Result<WaitStatus> {
     let queue = sys::signal::queue()?;
     let mut starter = Child::adopt(launch.spawn()?, Role::Starter)?;
     let mut forwarder = Forwarder::new(None);

@@ -3,6 +3,7 @@
 //! itself (setuid or not, ids, pids) are not among it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,29 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Timeouts { handshake_ms: 60_000, container_ms: 0, stop_ms: 10_000 }
+    }
+}
+
+impl Timeouts {
+    /// With so many seconds from a request to end to the kill.
+    pub fn with_stop(self, seconds: u32) -> Self {
+        Timeouts { stop_ms: seconds.saturating_mul(1000), ..self }
+    }
+
+    /// One message, or one answer of a host process.
+    pub fn handshake(&self) -> Duration {
+        Duration::from_millis(self.handshake_ms.into())
+    }
+
+    /// The time from a request to end to the kill.
+    pub fn grace(&self) -> Duration {
+        Duration::from_millis(self.stop_ms.into())
+    }
+
+    /// The time from that to the end of a callback of master's that hangs: one that comes back by itself is not to be cut off where
+    /// there is no grace time.
+    pub fn patience(&self) -> Duration {
+        self.grace().max(Duration::from_secs(1))
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex};
 
 use nix::sys::wait::{WaitPidFlag, WaitStatus as Waited, waitpid};
 
-use crate::config::{Namespace, NamespaceKind, StarterConfig, Timeouts};
+use crate::config::{Namespace, NamespaceKind, StarterConfig};
 use crate::engine::{
     CallbackResult, Context, Declaration, EngineConfig, MasterConnection, Monitor, Operations, Pid, SharedCommon,
     Signals, WaitStatus, lock,
@@ -81,8 +81,7 @@ impl Operations for OciEngine {
         };
         starter.set_instance(prepared.started.is_some())?;
         if let Some(seconds) = config.stop_timeout {
-            let stop_ms = seconds.saturating_mul(1000);
-            starter.set_timeouts(Timeouts { stop_ms, ..starter.settings().timeouts })?;
+            starter.set_timeouts(starter.settings().timeouts.with_stop(seconds))?;
         }
         // The later processes read nothing but this: the smaller, the sooner each of them has parsed it.
         *config = OciConfig { prepared: Some(prepared), ..Default::default() };

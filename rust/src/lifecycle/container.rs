@@ -16,6 +16,7 @@ use crate::ffi::sys::descriptor;
 use crate::lifecycle::child::{Child, Forked, arm_death_signal, fork, not_cloned};
 use crate::lifecycle::cleanup_host::Held;
 use crate::lifecycle::ending::fail;
+use crate::lifecycle::host_processes::HostProcesses;
 use crate::lifecycle::messages::{Channel, FromContainer, Handshake, ToContainer, channel};
 use crate::lifecycle::pending::{Pending, Readied};
 use crate::lifecycle::roles::{Role, Step};
@@ -103,14 +104,19 @@ pub struct Container {
     pub ends: ContainerEnds,
     /// The namespaces that it joins, opened beforehand.
     pub targets: Vec<Target>,
-    /// The clean-up processes, which do not take master for dead as long as this process or its RPC server hold them.
-    pub cleanup: Option<Held>,
+    /// Master's processes on the host. Of these the clean-up processes do not take master for dead as long as this process or its RPC
+    /// server hold them.
+    pub hosts: HostProcesses,
+    /// Master's stage 1, if its end is still to be awaited there.
+    pub stage1: Option<Child>,
 }
 
 impl Container {
     /// The life of the process up to its role, stage 2, and to that of the RPC server that it makes.
     pub fn live(self) -> Pending {
-        let Container { plan, engine_name, native_rpc, configuration, ends, targets, cleanup } = self;
+        let Container { plan, engine_name, native_rpc, configuration, ends, targets, mut hosts, mut stage1 } = self;
+        let cleanup = hosts.release();
+        stage1.iter_mut().for_each(Child::release);
         let ContainerEnds { master, rpc, control } = ends;
         let known = cleanup.as_ref().map_or(Ok(()), announce);
         let entry = Entry { plan: &plan, targets: &targets, master: &master, control: &control };
@@ -186,7 +192,7 @@ impl Entry<'_> {
     }
 
     fn limit(&self) -> Duration {
-        Duration::from_millis(u64::from(self.plan.timeouts.handshake_ms))
+        self.plan.timeouts.handshake()
     }
 
     /// Parent death must end this process. Its parent's pid cannot be asked for across PID namespaces, so the control

@@ -22,7 +22,7 @@ use crate::privileges::setuid;
 /// Leads the container process through its namespaces, its id maps being written. If that ends on the way, its own report
 /// is the error; without one the starter ends with its status.
 pub fn lead(start: &Start, plan: &Plan, child: &mut Child, ends: &MasterEnds) -> Result<(), Stop> {
-    let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
+    let limit = plan.timeouts.handshake();
     let led = ready(start, child, ends, limit).and_then(|()| {
         if plan.propagate_to_master { share_mounts(plan, child, ends).map_err(Stop::from) } else { Ok(()) }
     });

@@ -43,6 +43,7 @@ impl HostProcesses {
             match cleanup_host::spawn()? {
                 cleanup_host::Side::Parent(cleanup) => hosts.cleanup = Some(cleanup),
                 cleanup_host::Side::Child(seat) => {
+                    start.waiter = None;
                     return Err(CleanUp::enter(seat, std::mem::take(configuration), journal).into());
                 }
             }
@@ -52,6 +53,7 @@ impl HostProcesses {
             match host_process::spawn(Role::PostStartHost)? {
                 Side::Parent(process) => hosts.post_start = Some(process),
                 Side::Child(channel) => {
+                    start.waiter = None;
                     drop(hosts.release());
                     return Err(PostStart::enter(channel, std::mem::take(configuration)).into());
                 }
@@ -63,14 +65,8 @@ impl HostProcesses {
 
     /// The descriptors behind them.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let mut all: Vec<BorrowedFd<'_>> = Vec::new();
-        if let Some(process) = &self.post_start {
-            all.extend(process.descriptors());
-        }
-        if let Some(cleanup) = &self.cleanup {
-            all.extend(cleanup.descriptors());
-        }
-        all
+        let post_start = self.post_start.iter().flat_map(HostProcess::descriptors);
+        post_start.chain(self.cleanup.iter().flat_map(CleanupHost::descriptors)).collect()
     }
 
     /// The journal, if there is one.
@@ -90,7 +86,7 @@ impl HostProcesses {
 
     /// What the plan, whose descriptors are in their places, says of the end.
     pub fn planned(&mut self, plan: &Plan) {
-        self.limit = Duration::from_millis(plan.timeouts.handshake_ms.into());
+        self.limit = plan.timeouts.handshake();
         self.image = plan.descriptors.image;
     }
 

@@ -25,7 +25,7 @@ pub fn watch(mut child: Child, ends: &MasterEnds, plan: &Plan) -> Result<WaitSta
     trace::step(Step::Master);
     privileges::drop_for_good()?;
     let queue = sys::signal::queue()?;
-    let grace = (!plan.engine_monitors).then(|| plan.grace());
+    let grace = (!plan.engine_monitors).then(|| plan.timeouts.grace());
     let mut forwarder = Forwarder::new(grace);
     // Nothing says when it runs.
     forwarder.started(&child)?;

@@ -103,7 +103,7 @@ fn attend(
     hosts: &HostProcesses,
     waiter: Option<Waiter>,
 ) -> Result<WaitStatus> {
-    let limit = Duration::from_millis(u64::from(plan.timeouts.handshake_ms));
+    let limit = plan.timeouts.handshake();
     let queue = Arc::new(forward::source()?);
     let words = Arc::new(Words::new(ends.control.share()?));
     let mut run = Run {
@@ -190,7 +190,7 @@ impl Run<'_> {
             return self.follow_threads(&threads);
         }
         let starting = self.starting(None)?;
-        let patience = patience::alone(Callback::CreateContainer, self.plan.patience(), &self.child, FAILURE);
+        let patience = patience::alone(Callback::CreateContainer, self.plan.timeouts.patience(), &self.child, FAILURE);
         create()?;
         drop(patience);
         self.end_rpc();

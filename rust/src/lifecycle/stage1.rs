@@ -135,7 +135,7 @@ fn odd(what: &str) -> Error {
 
 /// The process before its role.
 pub struct Stage1 {
-    /// What the starter knew. Its queue of signals is the null device here.
+    /// What the starter knew. Its queue of signals is the null device here, and so is the line of who waits for an instance.
     start: Start,
     /// The starter's host processes, and the journal. Their descriptors are the null device here.
     hosts: HostProcesses,
@@ -162,6 +162,7 @@ impl Stage1 {
         let null = null.tried(|| "open \"/dev/null\"")?;
         let mut hidden = self.hosts.descriptors();
         hidden.extend([self.theirs.as_fd(), self.start.termination.as_fd()]);
+        hidden.extend(self.start.waiter.as_ref().map(AsFd::as_fd));
         for fd in hidden {
             // The number stays taken: what PrepareConfig opens must not get it.
             descriptor::install(null.as_fd(), fd.as_raw_fd())?;

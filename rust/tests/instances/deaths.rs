@@ -2,7 +2,7 @@
 //! Processes of an instance that are killed.
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -43,23 +43,64 @@ fn first_process_killed() {
     nothing_is_left_without("first", |tree| tree.container);
 }
 
-/// The starter is stopped at its first instruction, so that it cannot be through before.
+/// A `pinion start` whose starter is stopped at its first instruction, so that it cannot be through before.
+fn stopped_start(world: &World, name: &str) -> (Child, Process) {
+    let starter = world.folder.path().join("starter");
+    let script = format!("#!/bin/sh\nkill -STOP $$\nexec {} \"$@\"\n", world.programs()[1].display());
+    std::fs::write(&starter, script).expect("file");
+    std::fs::set_permissions(&starter, PermissionsExt::from_mode(0o755)).expect("mode");
+    let mut command = world.starting(name, &[], LONG);
+    command.env("PINION_STARTER", &starter).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("pinion");
+    let stopped = || children(child.id().cast_signed()).into_iter().find(|pid| is_stopped(*pid));
+    until("the starter is stopped", || stopped().is_some());
+    let starter = Process::of(stopped().expect("stopped"));
+    (child, starter)
+}
+
+/// The setuid flow takes no other starter than the one beside the program.
+const WITH_ANOTHER_STARTER: [Flow; 2] = [Flow::Root, Flow::User];
+
+/// Nobody is there for the waiting alone: the caller's own `pinion start` does that.
+#[test]
+fn the_starter_is_the_instances_master() {
+    for world in WITH_ANOTHER_STARTER.into_iter().filter_map(World::of) {
+        let (flow, name) = (world.flow, world.name("master"));
+        let (child, starter) = stopped_start(&world, &name);
+        send(starter.pid, Signal::SIGCONT);
+        let seen = finish(child);
+        assert_eq!(seen.exit, 0, "{flow:?}: {}", seen.err);
+        let tree = world.tree(&name);
+        assert_eq!(tree.master, starter.pid, "{flow:?}");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", tree.master)).expect("it lives");
+        let session = stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(3)).map(str::to_owned);
+        assert_eq!(session, Some(starter.pid.to_string()), "{flow:?}: it leads a session");
+    }
+}
+
+/// Nobody would hear any more that it runs.
+#[test]
+fn a_start_whose_front_end_is_killed_leaves_nothing() {
+    for world in WITH_ANOTHER_STARTER.into_iter().filter_map(World::of) {
+        let (flow, name) = (world.flow, world.name("unheard"));
+        let (child, starter) = stopped_start(&world, &name);
+        common::kill(child.id().cast_signed());
+        assert_eq!(finish(child).exit, -9, "{flow:?}");
+        send(starter.pid, Signal::SIGCONT);
+        until("the starter is gone", || !starter.lives());
+        until("the record is gone", || !world.files(&name).contains(&format!("{name}.json")));
+        assert!(world.listed(&name).is_none(), "{flow:?}");
+        let said = world.output(&name, "err");
+        assert!(said.contains("the process that waited for it is gone"), "{flow:?}: {said}");
+    }
+}
+
 #[test]
 fn a_start_that_is_asked_to_end_leaves_nothing() {
-    // The setuid flow takes no other starter than the one beside the program.
-    for world in [Flow::Root, Flow::User].into_iter().filter_map(World::of) {
+    for world in WITH_ANOTHER_STARTER.into_iter().filter_map(World::of) {
         let (flow, name) = (world.flow, world.name("asked"));
-        let starter = world.folder.path().join("starter");
-        let script = format!("#!/bin/sh\nkill -STOP $$\nexec {} \"$@\"\n", world.programs()[1].display());
-        std::fs::write(&starter, script).expect("file");
-        std::fs::set_permissions(&starter, PermissionsExt::from_mode(0o755)).expect("mode");
-        let mut command = world.starting(&name, &[], LONG);
-        command.env("PINION_STARTER", &starter).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().expect("pinion");
+        let (child, starter) = stopped_start(&world, &name);
         let front = child.id().cast_signed();
-        let stopped = || children(front).into_iter().find(|pid| is_stopped(*pid));
-        until("the starter is stopped", || stopped().is_some());
-        let starter = Process::of(stopped().expect("stopped"));
         send(front, Signal::SIGTERM);
         // It has been passed on, or its receiver is gone.
         until("it has come", || children(front).is_empty() || is_pending(starter.pid, libc::SIGTERM));
@@ -155,9 +196,9 @@ fn a_name_of_the_dead_is_free() {
     }
 }
 
-/// The starter is killed while it waits for the start: the instance runs, or nothing of it is left.
+/// The starter, later master, is killed on its way: the instance runs, or nothing of it is left.
 #[test]
-fn a_starter_killed_while_it_waits() {
+fn a_starter_killed_on_its_way() {
     for world in FLOWS.into_iter().filter_map(World::of) {
         let (flow, name) = (world.flow, world.name("waits"));
         let mut killed = 0;

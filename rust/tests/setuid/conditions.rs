@@ -118,7 +118,7 @@ fn descriptors_by_number() {
     fs::File::create(&huge).expect("file").set_len(1 << 40).expect("size");
     chown(&huge, Some(1001), Some(1001)).expect("owner");
     mode(own.join("huge").as_path(), 0o666);
-    for variable in ["PINION_RECORD_FD", "PINION_CONFIG_FD"] {
+    for variable in ["PINION_RECORD_FD", "PINION_WAITER_FD", "PINION_CONFIG_FD"] {
         for number in ["", "0", "1", "2", "7", "99", "-1", "abc", "4294967303", "7 ", "2147483647"] {
             let variable = format!("{variable}={number}");
             works_or_says_why(&variable, &host.start(&[&variable], &[]));

@@ -18,7 +18,7 @@ impl Run<'_> {
     /// One thread: the start's progress, the container's end and the signals.
     pub(super) fn follow(&mut self, mut starting: Starting) -> Result<WaitStatus> {
         let mut deadline = None;
-        let mut forwarder = Forwarder::new(Some(self.plan.grace()));
+        let mut forwarder = Forwarder::new(Some(self.plan.timeouts.grace()));
         loop {
             let mut fds: Vec<BorrowedFd<'_>> = vec![self.child.as_fd(), self.queue.as_fd()];
             fds.push(self.context.as_fd());
@@ -106,10 +106,10 @@ impl Run<'_> {
             if remaining(patience) == Some(Duration::ZERO) {
                 patience = None;
                 if sys::event::is_readable(&unread) {
-                    return Err(overdue(Callback::MonitorContainer.name(), self.plan.patience()));
+                    return Err(overdue(Callback::MonitorContainer.name(), self.plan.timeouts.patience()));
                 }
             } else if asked.is_some() && sys::event::is_readable(&unread) {
-                patience = Some(Instant::now() + self.plan.patience());
+                patience = Some(Instant::now() + self.plan.timeouts.patience());
             }
             self.hear_waiter()?;
             if creating && threads.create.has_returned() {

@@ -106,7 +106,8 @@ impl Starting {
     fn callback(&self, callback: Callback, prefix: &str, body: impl FnOnce(&Self) -> CallbackResult) -> Result<()> {
         let seen = check(&self.plan, Role::Master, callback)?;
         let is_alone = self.monitor.is_none();
-        let _patience = is_alone.then(|| patience::alone(callback, self.plan.patience(), &self.container, FAILURE));
+        let _patience =
+            is_alone.then(|| patience::alone(callback, self.plan.timeouts.patience(), &self.container, FAILURE));
         call_checked(callback, seen, || body(self)).map_err(|error| error.during(prefix))
     }
 }
