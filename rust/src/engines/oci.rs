@@ -50,6 +50,8 @@ pub fn register() -> Result<()> {
 #[derive(Default)]
 pub struct OciEngine {
     config: Arc<Mutex<OciConfig>>,
+    /// In master: what an instance's record is to say once the container runs.
+    running: Mutex<Option<Vec<u8>>>,
 }
 
 impl OciEngine {
@@ -97,6 +99,9 @@ impl Operations for OciEngine {
         calls.flush()?;
         // While the server works. These are limits of the container's process, which waits for it.
         prepared.process.set_limits(container)?;
+        if let Some(started) = &prepared.started {
+            *lock(&self.running) = Some(started.running(container)?);
+        }
         Ok(calls.receive_all()?)
     }
 
@@ -115,8 +120,9 @@ impl Operations for OciEngine {
         match process.execute()? {}
     }
 
-    fn post_start_process(&self, _: &Context, container: Pid) -> CallbackResult {
-        Ok(self.prepared(|prepared| prepared.started.clone())?.map_or(Ok(()), |started| started.runs(container))?)
+    fn post_start_process(&self, _: &Context, _: Pid) -> CallbackResult {
+        let Some(text) = lock(&self.running).take() else { return Ok(()) };
+        Ok(self.prepared(|prepared| prepared.started.as_ref().map_or(Ok(()), |started| started.runs(&text)))??)
     }
 
     fn cleanup_container(&self, _: &Context, _: Option<&Error>, status: WaitStatus) -> CallbackResult {

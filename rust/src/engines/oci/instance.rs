@@ -190,10 +190,11 @@ impl Record {
 
     /// Writes it over what an open record held.
     pub fn write(&self, file: &mut File) -> Result<()> {
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::invalid(format!("write an instance's record: {error}")))?;
-        let written = file.rewind().and_then(|()| file.write_all(&text)).and_then(|()| file.set_len(text.len() as u64));
-        written.tried(|| "write an instance's record")
+        write(file, &self.text()?)
+    }
+
+    fn text(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self).map_err(|error| Error::invalid(format!("write an instance's record: {error}")))
     }
 }
 
@@ -205,15 +206,24 @@ impl Instance {
     }
 }
 
+fn write(file: &mut File, text: &[u8]) -> Result<()> {
+    let written = file.rewind().and_then(|()| file.write_all(text)).and_then(|()| file.set_len(text.len() as u64));
+    written.tried(|| "write an instance's record")
+}
+
 impl Instance {
-    /// Changes the record under the directory's lock.
-    fn change(&self, change: impl FnOnce(&mut Record) -> Result<()>) -> Result<()> {
+    /// Replaces the record's text under the directory's lock.
+    fn replace(&self, text: &[u8]) -> Result<()> {
         let store = Store::of(self.user)?;
         let _locked = store.lock()?;
-        let mut file = self.record()?;
-        let mut record = Record::read(&mut file)?;
+        write(&mut self.record()?, text)
+    }
+
+    /// The record with a change. Nobody but master writes to it.
+    fn changed(&self, change: impl FnOnce(&mut Record) -> Result<()>) -> Result<Vec<u8>> {
+        let mut record = Record::read(&mut self.record()?)?;
         change(&mut record)?;
-        record.write(&mut file)
+        record.text()
     }
 
     /// The clean-up: nobody is to find it any more.
@@ -234,9 +244,9 @@ impl Started {
         rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable).tried(|| "open this process to its user")
     }
 
-    /// Master: the container runs.
-    pub fn runs(&self, container: i32) -> Result<()> {
-        self.instance.change(|record| {
+    /// Master: what the record is to say once the container runs. It takes its time, which a start has before that.
+    pub fn running(&self, container: i32) -> Result<Vec<u8>> {
+        self.instance.changed(|record| {
             record.master = Some(Identity::of(std::process::id().cast_signed())?);
             record.container = Some(Identity::of(container)?);
             record.join = self.join.clone();
@@ -244,12 +254,18 @@ impl Started {
         })
     }
 
+    /// Master: the container runs, and the record says so with the text of [`running`](Self::running).
+    pub fn runs(&self, text: &[u8]) -> Result<()> {
+        self.instance.replace(text)
+    }
+
     /// Master: the container has ended.
     pub fn ended(&self, status: WaitStatus) -> Result<()> {
-        self.instance.change(|record| {
+        let text = self.instance.changed(|record| {
             record.ended = Some(status.raw());
             Ok(())
-        })
+        })?;
+        self.instance.replace(&text)
     }
 }
 
