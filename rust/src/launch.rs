@@ -123,8 +123,9 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Lets the starter be the instance's master, without a process that waits in its place: the caller does that.
-    pub(crate) fn waiter(mut self, line: impl Into<OwnedFd>) -> Self {
+    /// Lets the starter go on as an instance's master, without a process that waits in its place: the caller does that, on the other
+    /// end of this line (`lifecycle::daemon::Line`).
+    pub fn waiter(mut self, line: impl Into<OwnedFd>) -> Self {
         self.waiter = Some(line.into());
         self
     }
@@ -175,8 +176,8 @@ impl<'a> Launch<'a> {
         }
     }
 
-    /// Starts the starter. Errors: as [`exec`](Self::exec).
-    pub(crate) fn spawn(self) -> Result<Pid> {
+    /// Starts the starter, which is the caller's to wait for. Errors: as [`exec`](Self::exec).
+    pub fn spawn(self) -> Result<Pid> {
         let path = self.starter()?.to_owned();
         let name = self.name.clone();
         exec::spawn(self.program(&path, &name)?).map_err(|error| failed(&path, &error))
