@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::Seek as _;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ pub fn start(asked: Start) -> Result<i32> {
     let file = locked.create(&record)?;
     let files = locked.output(&asked.name)?;
     drop(locked);
+    let mut said = files[1].try_clone().tried(|| "keep a file with an instance's output")?;
     let (output, copier) = match asked.log {
         None => (files.map(OwnedFd::from), None),
         Some(limits) => {
@@ -48,14 +49,14 @@ pub fn start(asked: Start) -> Result<i32> {
         return if asked.json { print(&as_json(&found(&store, &asked.name)?.record)?) } else { Ok(0) };
     }
     copier.map_or(Ok(()), |copier| copier.end())?;
-    // What the starter said stands where the container's words would stand.
-    let said = std::fs::read(store.path().join(format!("{}.err", asked.name))).unwrap_or_default();
-    std::io::stderr().write_all(&said).tried(|| "write to stderr")?;
     let locked = store.lock()?;
     // Somebody may have started another one by now.
     if locked.find(&asked.name)?.is_none_or(|found| found.record.id == record.id) {
         locked.remove(&asked.name)?;
     }
+    drop(locked);
+    // What the starter said stands where the container's words would stand.
+    said.rewind().and_then(|()| std::io::copy(&mut said, &mut std::io::stderr())).tried(|| "print what was said")?;
     end_as(started?)
 }
 

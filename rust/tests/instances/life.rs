@@ -154,6 +154,10 @@ fn a_start_that_fails_says_why_and_leaves_nothing() {
             assert_eq!(seen.err.matches("pinion: error: ").count(), 1, "{flow:?}: {arguments:?}: {}", seen.err);
             until("its files are gone", || world.files(&name).is_empty());
             assert!(world.listed(&name).is_none(), "{flow:?}");
+            let full = std::fs::File::options().write(true).open("/dev/full").expect("device");
+            let status = world.pinion(&arguments).stderr(full).status().expect("pinion");
+            assert_eq!(status.code(), Some(255), "{flow:?}: {arguments:?}: nowhere to say it");
+            assert_eq!(world.files(&name), Vec::<String>::new(), "{flow:?}: {arguments:?}: nowhere to say it");
         }
         // The name is free.
         world.start(&name, LONG);

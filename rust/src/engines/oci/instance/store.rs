@@ -215,11 +215,12 @@ impl Locked<'_> {
         files.try_for_each(|file| self.unlink(&file))
     }
 
-    /// Removes the record alone, if it is that of `id`.
+    /// Removes the record if it is that of `id`, and the output as well of an instance that never ran.
     pub fn forget(&self, name: &str, id: &str) -> Result<()> {
-        match self.find(name)? {
-            Some(found) if found.record.id == id => self.unlink(&format!("{name}{ENDING}")),
-            _ => Ok(()),
+        match self.find(name)?.filter(|found| found.record.id == id) {
+            Some(found) if found.record.container.is_some() => self.unlink(&format!("{name}{ENDING}")),
+            Some(_) => self.remove(name),
+            None => Ok(()),
         }
     }
 
@@ -281,6 +282,22 @@ mod tests {
         assert!(locked.find("a").expect("found").is_some());
         locked.forget("a", "2").expect("forgotten");
         assert!(locked.find("a").expect("looked").is_none());
+    }
+
+    #[test]
+    fn the_output_of_what_never_ran_goes_with_its_record() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = store(&folder).expect("store");
+        let locked = store.lock().expect("lock");
+        for (container, left) in [(None, 0), (Some(super::super::Identity { pid: 1, start: 1 }), 2)] {
+            let mut record = Record::new("a", "1", false).expect("record");
+            let mut file = locked.create(&record).expect("created");
+            locked.output("a").expect("output");
+            record.container = container;
+            record.write(&mut file).expect("written");
+            locked.forget("a", "1").expect("forgotten");
+            assert_eq!(locked.names().expect("names").len(), left, "{container:?}");
+        }
     }
 
     #[test]
