@@ -158,6 +158,8 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     trace::step(Step::Descriptors);
     if plan.instance {
         daemon::lead(&mut start, hosts, &plan, &mut decided.process)?;
+    } else {
+        start.waiter = None;
     }
     let (ends, container_ends) = container::sockets(plan.join_only)?;
     trace::step(Step::Sockets);
@@ -265,10 +267,9 @@ impl Start {
         {
             return Err(Stop::Ended(WaitStatus::killed(signal.number)));
         }
-        if let Some(waiter) = &self.waiter
-            && ready.pop() == Some(true)
-        {
-            waiter.heard()?;
+        // It has nothing to say yet.
+        if self.waiter.is_some() && ready.pop() == Some(true) {
+            return Err(Waiter::gone().into());
         }
         Ok(ready)
     }

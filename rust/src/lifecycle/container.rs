@@ -114,13 +114,14 @@ pub struct Container {
 impl Container {
     /// The life of the process up to its role, stage 2, and to that of the RPC server that it makes.
     pub fn live(self) -> Pending {
-        let Container { plan, engine_name, native_rpc, configuration, ends, targets, mut hosts, mut stage1 } = self;
+        let Container { plan, engine_name, native_rpc, configuration, ends, targets, mut hosts, stage1 } = self;
         let cleanup = hosts.release();
-        stage1.iter_mut().for_each(Child::release);
+        stage1.into_iter().for_each(|mut stage1| stage1.release());
         let ContainerEnds { master, rpc, control } = ends;
         let known = cleanup.as_ref().map_or(Ok(()), announce);
         let entry = Entry { plan: &plan, targets: &targets, master: &master, control: &control };
         let entered = known.and_then(|()| entry.enter());
+        drop(targets);
         let served = entered.and_then(|()| match rpc {
             None => Ok(None),
             Some(connection) => rpc_server::fork().map(|forked| Some((forked, connection))),

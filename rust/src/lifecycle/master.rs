@@ -54,7 +54,7 @@ pub struct Master {
     /// Its ends of the sockets.
     ends: MasterEnds,
     hosts: HostProcesses,
-    /// The starter that waits for an instance.
+    /// The line to who waits for an instance.
     waiter: Option<Waiter>,
     umask: UmaskWatch,
 }
@@ -131,7 +131,7 @@ struct Run<'a> {
     child: Child,
     ends: MasterEnds,
     hosts: &'a HostProcesses,
-    /// The starter that waits for an instance, until it has heard that the container runs.
+    /// The line to who waits for an instance, until that has heard that the container runs.
     waiter: Option<Waiter>,
     /// What the container process says.
     words: Arc<Words>,

@@ -93,8 +93,15 @@ pub const TABLE: &[Row] = &[
     row("run", Role::Master, Role::CleanupSpare, 17, Condition::Failure, "packet"),
     row("done", Role::CleanupSpare, Role::Master, 17, Condition::Failure, "packet"),
     row("failed", Role::CleanupSpare, Role::Master, 17, Condition::Failure, "packet"),
-    row("runs", Role::Master, Role::Starter, 9, Condition::Instance, "packet, or SIGUSR1 of the engine's"),
-    row("heard", Role::Starter, Role::Master, 17, Condition::Instance, "packet"),
+    row(
+        "runs",
+        Role::Master,
+        Role::Starter,
+        9,
+        Condition::Instance,
+        "one byte on a line of theirs, or SIGUSR1 of the engine's",
+    ),
+    row("heard", Role::Starter, Role::Master, 17, Condition::Instance, "one byte on that line"),
     row("stand down", Role::Starter, Role::CleanupHost, 6, Condition::Failure, "packet"),
     row("stand down", Role::Starter, Role::CleanupSpare, 6, Condition::Failure, "packet"),
 ];
@@ -186,22 +193,6 @@ impl Named for ToHostProcess {
     }
 }
 
-impl Named for FromMaster {
-    fn name(&self) -> &'static str {
-        match self {
-            FromMaster::Runs => "runs",
-        }
-    }
-}
-
-impl Named for ToMaster {
-    fn name(&self) -> &'static str {
-        match self {
-            ToMaster::Heard => "heard",
-        }
-    }
-}
-
 impl Named for FromHostProcess {
     fn name(&self) -> &'static str {
         match self {
@@ -267,20 +258,6 @@ pub enum ToHostProcess {
     Run,
     /// There is nothing left to do.
     StandDown,
-}
-
-/// What master of an instance says to the starter that waits.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum FromMaster {
-    /// PostStartProcess has returned: the container runs.
-    Runs,
-}
-
-/// What that starter says to master, as its last word.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum ToMaster {
-    /// It knows that the container runs: its end means nothing more.
-    Heard,
 }
 
 /// What a host process answers.

@@ -61,15 +61,18 @@ fn stopped_start(world: &World, name: &str) -> (Child, Process) {
 /// The setuid flow takes no other starter than the one beside the program.
 const WITH_ANOTHER_STARTER: [Flow; 2] = [Flow::Root, Flow::User];
 
-/// Nobody is there for the waiting alone: the caller's own `pinion start` does that.
+/// Nobody is there for the waiting alone: the caller's own `pinion start` does that. What was sent to the caller's whole process group
+/// meanwhile is not for the instance.
 #[test]
 fn the_starter_is_the_instances_master() {
     for world in WITH_ANOTHER_STARTER.into_iter().filter_map(World::of) {
         let (flow, name) = (world.flow, world.name("master"));
         let (child, starter) = stopped_start(&world, &name);
+        send(starter.pid, Signal::SIGUSR1);
         send(starter.pid, Signal::SIGCONT);
         let seen = finish(child);
         assert_eq!(seen.exit, 0, "{flow:?}: {}", seen.err);
+        assert_eq!(world.run(&["exec", &name, "echo", "in"]).out, "in\n", "{flow:?}");
         let tree = world.tree(&name);
         assert_eq!(tree.master, starter.pid, "{flow:?}");
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", tree.master)).expect("it lives");
@@ -166,6 +169,8 @@ fn everybody_killed() {
         }
         let left = ["err", "json", "out"].map(|ending| format!("{name}.{ending}"));
         assert_eq!(world.files(&name), left, "{flow:?}");
+        let other_file = world.state().join("no-instance");
+        std::fs::write(&other_file, "").expect("file");
         let dry = world.run(&["sweep", "--dry-run"]);
         assert_eq!(world.files(&name), left, "{flow:?}: nothing was done");
         let swept = world.run(&["sweep"]);
@@ -173,6 +178,7 @@ fn everybody_killed() {
         let said: Vec<&str> = swept.out.lines().map(|line| line.rsplit('/').next().expect("a name")).collect();
         assert_eq!(said, left, "{flow:?}");
         assert!(world.files(&name).is_empty(), "{flow:?}");
+        std::fs::remove_file(&other_file).expect("what no start has made stays");
         assert_eq!(world.files(&other).len(), 3, "{flow:?}: what lives is not swept");
         assert_eq!(world.run(&["exec", &other, "echo", "in"]).out, "in\n", "{flow:?}");
         assert_eq!(world.run(&["sweep"]).out, "", "{flow:?}");
@@ -212,12 +218,10 @@ fn a_starter_killed_on_its_way() {
             let all = starter().map(below).unwrap_or_default().into_iter().map(Process::of).collect::<Vec<_>>();
             starter().into_iter().for_each(common::kill);
             let seen = finish(child);
-            if world.listed(&name).is_some() {
-                assert_eq!(world.run(&["stop", &name]).exit, 0, "{flow:?}");
-            } else {
-                killed += 1;
-                assert_ne!(seen.exit, 0, "{flow:?}");
-            }
+            // One that was killed just after it had said that the container runs is on its way out.
+            let listed = world.listed(&name).is_some() && world.run(&["stop", &name]).exit == 0;
+            killed += u32::from(seen.exit != 0);
+            assert!(seen.exit == 0 || !listed, "{flow:?}");
             until("everybody is gone", || !all.iter().any(Process::lives));
             until("the record is gone", || !world.files(&name).contains(&format!("{name}.json")));
         }

@@ -112,7 +112,7 @@ pub enum Descriptor {
     CleanupPidfds,
     /// Between the clean-up processes.
     SpareSocket,
-    /// Between an instance's master and the starter that waits for it.
+    /// Between an instance's master and who waits for it.
     InstanceSocket,
     /// The stream between master and container process that engines get.
     MasterSocket,

@@ -31,7 +31,8 @@ names in place of some words.
   such as Go's, and of its engine; master has one for each activity of an engine that monitors.
 - The environment is emptied before the first process is made, bytes included. What a program sets later is its own.
 - The starter of an instance waits for its container with its user's ids for good and, unless that is root, without
-  any capability; of descriptors it has its queues, the socket to master and its pidfd.
+  any capability; of descriptors it has its queues, the line to master and its pidfd. Where the launcher waits, as
+  `pinion start` does, the starter has the line from the beginning and goes on as master.
 - Where a running container is joined, master has one thread, calls no engine and drops to the real user for good.
 - In the setuid flows an engine may get root back in master by its own raw calls and put it aside again (user ids u,
   u, 0, nothing effective), also at the entry of CleanupContainer.

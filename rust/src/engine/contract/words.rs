@@ -97,7 +97,7 @@ impl Descriptor {
             Descriptor::CleanupSockets => "sockets of the clean-up processes",
             Descriptor::CleanupPidfds => "pidfds of the clean-up processes",
             Descriptor::SpareSocket => "socket between the clean-up processes",
-            Descriptor::InstanceSocket => "socket to the waiting starter",
+            Descriptor::InstanceSocket => "line to who waits for the instance",
             Descriptor::MasterSocket => "master socket",
             Descriptor::ControlSocket => "control socket",
             Descriptor::RpcConnection => "RPC connection",

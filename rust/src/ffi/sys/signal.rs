@@ -117,17 +117,26 @@ pub fn block(set: u64) {
 
 /// Takes back a signal that is blocked and pending for the process, so that whoever opens it does not get it.
 pub fn take_pending(signal: Signal) -> Result<()> {
-    let mut set = SigSet::empty();
-    set.add(signal);
+    take_all(&SigSet::from(signal))
+}
+
+/// As a new process has it: takes back every signal but requests to end.
+pub fn take_pending_but_terminating() -> Result<()> {
+    let mut set = SigSet::all();
+    TERMINATING.into_iter().filter_map(|number| Signal::try_from(number).ok()).for_each(|signal| set.remove(signal));
+    take_all(&set)
+}
+
+fn take_all(set: &SigSet) -> Result<()> {
     let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     loop {
-        // SAFETY: the set and the limit are valid for the call; what the signal brought is not asked for.
+        // SAFETY: the set and the limit are valid for the call; what a signal brought is not asked for.
         let taken = unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &raw const none) };
         match Errno::last() {
-            _ if taken >= 0 => return Ok(()),
+            _ if taken >= 0 => {}
             Errno::EAGAIN => return Ok(()),
             Errno::EINTR => {}
-            errno => return Err(Error::system(format!("take {signal} back"), errno as i32)),
+            errno => return Err(Error::system("take pending signals back", errno as i32)),
         }
     }
 }

@@ -72,7 +72,7 @@ impl Run<'_> {
         threads.start.result().map_or(Ok(()), |progress| self.tell_waiter(progress))
     }
 
-    /// The starter that waits for an instance may have heard of it from the engine, or may have died.
+    /// Who waits for an instance may have heard of it from the engine, or may have died.
     fn hear_waiter(&mut self) -> Result<()> {
         match self.waiter.take_if(|waiter| sys::event::is_readable(&*waiter)) {
             Some(waiter) => waiter.heard(),

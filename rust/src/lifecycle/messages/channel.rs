@@ -41,20 +41,7 @@ pub enum Received<R> {
 pub fn channel<S, R>() -> Result<(Channel<S, R>, Channel<R, S>)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .tried(|| "make a socket pair between two processes")?;
-    Ok((ours.into(), theirs.into()))
-}
-
-/// The end that another program was given of a pair. What is none fails when it is used.
-impl<S, R> From<OwnedFd> for Channel<S, R> {
-    fn from(fd: OwnedFd) -> Self {
-        Channel { fd, types: PhantomData }
-    }
-}
-
-impl<S, R> From<Channel<S, R>> for OwnedFd {
-    fn from(channel: Channel<S, R>) -> Self {
-        channel.fd
-    }
+    Ok((Channel { fd: ours, types: PhantomData }, Channel { fd: theirs, types: PhantomData }))
 }
 
 impl<S: Serialize + Named, R: DeserializeOwned + Named> Channel<S, R> {
