@@ -239,6 +239,21 @@ fn whatever_is_not_done_is_refused_by_its_name() {
     refused(bundle.run(&[], &[]), "linux.seccomp: not supported yet");
 }
 
+/// Nobody would write into the one, and the other has no end.
+#[test]
+fn a_document_is_a_file() {
+    for make in ["mkfifo", "ln -s /dev/zero"] {
+        let directory = tempfile::tempdir().expect("directory");
+        let script = format!("{make} \"$0\"");
+        let made = Command::new("sh").args(["-c", &script]).arg(directory.path().join("config.json")).status();
+        assert!(made.expect("sh").success(), "{make}");
+        refused(
+            pinion(&["run", "--bundle", directory.path().to_str().expect("UTF-8")]),
+            "config.json\": it is no file",
+        );
+    }
+}
+
 #[test]
 fn only_the_agreed_descriptors_are_handed_down() {
     let Some(bundle) = Bundle::new() else { return };
@@ -262,6 +277,33 @@ fn only_the_agreed_descriptors_are_handed_down() {
         let cwd = format!("/proc/self/fd/{number}");
         let output = inherit(bundle.run(&["--cwd", &cwd], &["pwd"]));
         assert_eq!(output.status.code(), Some(255), "{}", text(&output.stdout));
+    }
+}
+
+/// The small first process that a program gets without a bundle is the host's file, and was started with what the caller had open.
+#[test]
+fn the_first_process_shows_nothing_of_the_hosts() {
+    // Beyond what the process has opened itself.
+    let opened = fs::File::open("/").expect("directory");
+    let directory = rustix::io::fcntl_dupfd_cloexec(&opened, 50).expect("directory");
+    let way = format!("fd/{}", directory.as_raw_fd());
+    let show = format!("for way in {way} exe root cwd; do [ -e /proc/1/$way ] && echo $way; done; ");
+    let touch = "chmod 755 /proc/1/exe 2>/dev/null && echo changed; :";
+    let inherit = |mut command: Command| {
+        rustix::io::fcntl_setfd(&directory, rustix::io::FdFlags::empty()).expect("inherit");
+        let output = command.output().expect("pinion");
+        rustix::io::fcntl_setfd(&directory, rustix::io::FdFlags::CLOEXEC).expect("keep");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(inherit(pinion(&["run", "--", "sh", "-c", &format!("{show}{touch}")])), "");
+    let Some(mut bundle) = Bundle::new() else { return };
+    if is_root() {
+        // With this capability nothing is hidden; what the caller has left open is not there either.
+        for set in ["bounding", "effective", "permitted"] {
+            bundle.document["process"]["capabilities"][set] = json!(["CAP_SYS_PTRACE"]);
+        }
+        assert_eq!(inherit(bundle.run(&["--init"], &["sh", "-c", &show])), "exe\nroot\ncwd");
     }
 }
 

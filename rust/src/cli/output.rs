@@ -83,12 +83,10 @@ fn settle(kept: &[RawFd]) -> Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null").tried(|| "open \"/dev/null\"")?;
     let streams = [rustix::stdio::dup2_stdin, rustix::stdio::dup2_stdout, rustix::stdio::dup2_stderr];
     streams.into_iter().try_for_each(|take| take(&null)).tried(|| "let go of the standard streams")?;
-    let open = std::fs::read_dir("/proc/self/fd").tried(|| "list the open descriptors")?;
-    let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
-    let numbers: Vec<RawFd> = numbers.filter(|number| *number > 2 && !kept.contains(number)).collect();
     drop(null);
     // Values of the caller's own among them: nothing of this process comes back to those.
-    numbers.into_iter().for_each(descriptor::close);
+    let open = descriptor::open_from(3)?;
+    open.into_iter().filter(|number| !kept.contains(number)).for_each(descriptor::close);
     Ok(())
 }
 

@@ -98,7 +98,9 @@ impl Operations for OciEngine {
         }
         calls.flush()?;
         // While the server works. These are limits of the container's process, which waits for it.
-        prepared.process.set_limits(container)?;
+        if !prepared.own_limits {
+            prepared.process.set_limits(container)?;
+        }
         if let Some(started) = &prepared.started {
             *lock(&self.running) = Some(started.running(container)?);
         }
@@ -106,16 +108,18 @@ impl Operations for OciEngine {
     }
 
     fn start_process(&self, master: &mut MasterConnection) -> CallbackResult<WaitStatus> {
-        let Prepared { process, started, cwd, .. } = self.prepared(Prepared::clone)?;
+        let Prepared { process, started, hidden, own_limits, cwd, .. } = self.prepared(Prepared::clone)?;
         if let Some(started) = started {
             started.enter()?;
         }
-        if let Some(cwd) = cwd {
+        if own_limits {
             process.set_own_limits()?;
+        }
+        if let Some(cwd) = cwd {
             std::env::set_current_dir(&cwd).tried(|| format!("change to the working directory {cwd:?}"))?;
         }
         if process.init {
-            return Ok(init::run(&process, master)?);
+            return Ok(init::run(&process, hidden, master)?);
         }
         match process.execute()? {}
     }

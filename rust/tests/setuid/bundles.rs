@@ -238,6 +238,22 @@ fn ids_of_others() {
     }
 }
 
+/// By the process that becomes the program: master may not, for one that is not its user's yet.
+#[test]
+fn limits_are_the_programs() {
+    let Some(host) = Host::new() else { return };
+    let change = |bundle: &mut Bundle| {
+        bundle.document["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]);
+    };
+    let Some(ended) = with(&host, change, "ulimit -n; ulimit -Hn") else { return };
+    ended.says("100\n200");
+    let change = |bundle: &mut Bundle| {
+        bundle.document["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 1_u64 << 40}]);
+    };
+    let Some(ended) = with(&host, change, "echo started") else { return };
+    ended.refused(&["set the limit RLIMIT_NOFILE"]);
+}
+
 #[test]
 fn the_hosts_name_stays() {
     let Some(host) = Host::new() else { return };
@@ -249,7 +265,7 @@ fn the_hosts_name_stays() {
     for key in ["hostname", "domainname"] {
         let change = |bundle: &mut Bundle| {
             of_host(bundle);
-            bundle.document[key] = json!("taken-over");
+            bundle.document[key] = json!(format!("taken-{}", std::process::id()));
         };
         let Some(ended) = with(&host, change, "echo started") else { return };
         ended.refused(&["UTS namespace"]);

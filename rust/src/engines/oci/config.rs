@@ -68,6 +68,13 @@ pub struct Prepared {
     /// The instance that this is. Read: master, stage 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Started>,
+    /// Whether the init shim hides itself from the container. One that is to be found by those who join it does not. Read: stage 2.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+    /// Whether the process that becomes the program sets its limits by itself: where master may not, and where there is none that
+    /// would. Read: master, stage 2.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_limits: bool,
     /// The working directory of a program that joins. Read: stage 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,

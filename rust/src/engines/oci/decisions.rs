@@ -2,10 +2,12 @@
 //! Stage 1: from what a caller asks for to what the starter is told and what is left to do. Pure but for reading the
 //! bundle.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxNamespaceType;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde_json::Value;
 
 use super::actions::{self, RootDirectory};
@@ -17,6 +19,9 @@ use super::process::{Process, no_nul};
 use super::spec::{self, Capabilities, Spec};
 use crate::config::settings::NamespaceKind;
 use crate::error::{Error, ErrorKind, Result, Tried};
+
+/// The most bytes of a document.
+const LARGEST: u64 = 16 << 20;
 
 /// What the starter is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,7 +81,7 @@ pub fn decide_join(config: &OciConfig, target: &Target) -> Result<(Decisions, Pr
     args.iter().try_for_each(|text| no_nul(text, || "engineConfig.args".into()))?;
     let process = Process { args, env, init: false, preserve_fds: config.preserve_fds, ..join.process.clone() };
     let cwd = config.cwd.clone().unwrap_or_else(|| join.cwd.clone());
-    let prepared = Prepared { actions: Vec::new(), process, started: None, cwd: Some(cwd) };
+    let prepared = Prepared { process, own_limits: true, cwd: Some(cwd), ..Default::default() };
     Ok((Decisions::of_join(join), prepared))
 }
 
@@ -97,7 +102,11 @@ pub fn decide(config: &OciConfig, caller: Caller) -> Result<(Decisions, Prepared
         let join = decisions.to_join(&process, &spec.process.cwd);
         Started { instance, join, setuid: caller.setuid }
     });
-    Ok((decisions, Prepared { actions, process, started, cwd: None }))
+    // Master has no more rights over the container's process than its user, whose it is not yet.
+    let own_limits = caller.setuid;
+    // Who joins an instance has to find its namespaces in /proc.
+    let hidden = started.is_none() || caller.traces_everybody()?;
+    Ok((decisions, Prepared { actions, process, started, hidden, own_limits, cwd: None }))
 }
 
 fn own_umask() -> Result<u32> {
@@ -131,9 +140,26 @@ fn document(config: &OciConfig, caller: Caller) -> Result<(Value, RootDirectory)
 }
 
 fn read(path: &Path) -> Result<Value> {
-    let text = fs::read(path).tried(|| format!("read {path:?}"));
+    let opened = openat(CWD, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).map(File::from);
+    let text = opened.map_err(io::Error::from).and_then(regular).and_then(|file| {
+        let mut text = Vec::new();
+        file.take(LARGEST + 1).read_to_end(&mut text).map(|_| text)
+    });
+    let text = text.tried(|| format!("read {path:?}"));
     let text = text.map_err(|error| error.with_help("a bundle is a directory with a config.json, see `runc spec`"))?;
+    if text.len() as u64 > LARGEST {
+        return Err(Error::invalid(format!("read {path:?}: it has more than {LARGEST} bytes")));
+    }
     serde_json::from_slice(&text).map_err(|error| Error::invalid(format!("read {path:?}: {error}")))
+}
+
+/// What could keep its reader waiting, or never end, is no document.
+fn regular(file: File) -> io::Result<File> {
+    match file.metadata()?.file_type() {
+        kind if kind.is_file() => Ok(file),
+        kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
+    }
 }
 
 fn absolute(path: &str, name: &str) -> Result<()> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::settings::IdMapping;
 use crate::error::{Error, ErrorKind, Result};
+use crate::privileges::Credentials;
 
 /// setgroups(2) counts this many here (page 3 of the specification).
 const MAX_GROUPS: usize = 32;
@@ -32,6 +33,12 @@ impl Caller {
     /// Whether it is real root.
     pub fn is_root(self) -> bool {
         self.uid == 0
+    }
+
+    /// Whether /proc hides no process from it.
+    pub fn traces_everybody(self) -> Result<bool> {
+        const CAP_SYS_PTRACE: u64 = 1 << 19;
+        Ok(self.is_root() && Credentials::read()?.effective & CAP_SYS_PTRACE != 0)
     }
 
     /// Whether it takes a new user namespace to make the others.

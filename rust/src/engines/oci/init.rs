@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus as Waited, wait};
+use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus as Waited, wait};
 use serde::{Deserialize, Serialize};
 
 use super::process::Process;
@@ -17,14 +17,20 @@ use crate::engine::{MasterConnection, WaitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys::process::{Cloned, clone, exit, not_made, send_signal};
 use crate::ffi::sys::signal::{FROM_TERMINAL, Queued};
-use crate::ffi::sys::{event, signal};
+use crate::ffi::sys::{descriptor, event, signal};
 
 /// About this process itself.
 const OWN: [i32; 2] = [libc::SIGCHLD, libc::SIGPIPE];
 
-/// Runs the program as a child and stays until it has ended.
-pub fn run(process: &Process, master: &mut MasterConnection) -> Result<WaitStatus> {
+/// Runs the program as a child and stays until it has ended. `hidden`: what /proc shows of this process is not for the program: its
+/// file is the host's.
+pub fn run(process: &Process, hidden: bool, master: &mut MasterConnection) -> Result<WaitStatus> {
     rustix::thread::set_name(c"pinion-init").tried(|| "name the first process")?;
+    // What the caller has left open would be a way out of the container. Before there is a program that could take it.
+    descriptor::close_inherited(process.first_own_descriptor())?;
+    if hidden {
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).tried(|| "hide the first process")?;
+    }
     signal::block_all()?;
     let queue = signal::queue()?;
     let (failure, child_failure) = std::io::pipe().tried(|| "make a pipe")?;
@@ -42,6 +48,7 @@ pub fn run(process: &Process, master: &mut MasterConnection) -> Result<WaitStatu
         return Err(error);
     }
     master.close();
+    descriptor::close_inherited(3)?;
     Program { pid, pidfd, continued: false, ended: None }.wait(&queue)
 }
 

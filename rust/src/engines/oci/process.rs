@@ -130,10 +130,15 @@ impl Process {
         })
     }
 
+    /// The descriptors below this and from 3 on are handed down, as far as they are open.
+    pub fn first_own_descriptor(&self) -> RawFd {
+        3 + RawFd::try_from(self.preserve_fds).unwrap_or_default()
+    }
+
     /// Nothing that was opened outside goes along but what was asked for, and of that no directory: a way out of the
     /// container it would be (CVE-2016-9962, CVE-2024-21626).
     fn close_descriptors(&self) -> Result<()> {
-        let end = 3 + RawFd::try_from(self.preserve_fds).unwrap_or_default();
+        let end = self.first_own_descriptor();
         descriptor::close_on_exec_from(end)?;
         for number in (3..end).filter(|number| descriptor::is_open(*number)) {
             if descriptor::with(number, is_handed_down_directory)?.tried(|| format!("look at descriptor {number}"))? {

@@ -85,10 +85,39 @@ pub fn close_on_exec_from(first: RawFd) -> Result<()> {
     }
 }
 
-fn close_on_exec_one_by_one(first: RawFd) -> Result<()> {
+/// Closes what this program was started with from `first` on: everything of its own has close-on-exec. Descriptors that it lets
+/// another program inherit are among those.
+pub fn close_inherited(first: RawFd) -> Result<()> {
+    for number in open_from(first)? {
+        // SAFETY: F_GETFD takes no pointers and changes nothing.
+        let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+        if flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
+            close(number);
+        }
+    }
+    Ok(())
+}
+
+/// The numbers from `first` on that may be open; all up to the descriptor limit where there is no /proc, in which nobody else could
+/// find them either.
+pub fn open_from(first: RawFd) -> Result<Vec<RawFd>> {
+    match std::fs::read_dir("/proc/self/fd") {
+        Ok(open) => {
+            let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
+            Ok(numbers.filter(|number| *number >= first).collect())
+        }
+        Err(_) => Ok((first..limit()?).collect()),
+    }
+}
+
+fn limit() -> Result<RawFd> {
     let (soft, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
         .map_err(|errno| Error::system("read the descriptor limit", errno as i32))?;
-    for number in first..RawFd::try_from(soft).unwrap_or(RawFd::MAX) {
+    Ok(RawFd::try_from(soft).unwrap_or(RawFd::MAX))
+}
+
+fn close_on_exec_one_by_one(first: RawFd) -> Result<()> {
+    for number in first..limit()? {
         // SAFETY: F_SETFD takes no pointers; on a closed number it fails, which is what is wanted.
         unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
