@@ -16,12 +16,15 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use crate::error::{Error, Result};
+use crate::ffi::sys;
 use crate::{engines, lifecycle, log};
 use arguments::{Parsed, Request};
 
 /// Runs the command with the arguments of this process; returns its exit code where nothing was executed in its place.
 pub fn main() -> i32 {
     log::install_panic_hook();
+    // Under a limit of file sizes a write fails, with a reason, rather than kills.
+    sys::signal::ignore(libc::SIGXFSZ, true);
     if let Err(error) = log::set_level_from(log::LEVEL_VARIABLE) {
         log::warning(format_args!("{error}"));
     }

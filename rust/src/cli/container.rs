@@ -25,7 +25,6 @@ pub fn instance(container: &Container, instance: Instance) -> Result<Vec<u8>> {
 
 /// The same for a program that is to run in an instance.
 pub fn program(name: &str, asked: &Exec, target: Target) -> Result<Vec<u8>> {
-    check_descriptors(asked.preserve_fds)?;
     let Exec { cwd, env, preserve_fds, stop_timeout, args, .. } = asked;
     let (cwd, env, args) = (cwd.clone(), env.clone(), args.clone());
     let (preserve_fds, stop_timeout, target) = (*preserve_fds, *stop_timeout, Some(target));
@@ -36,8 +35,8 @@ fn encode(id: &str, config: OciConfig) -> Result<Vec<u8>> {
     Common::new(NAME, id.to_owned(), Arc::new(Mutex::new(config))).encode()
 }
 
-/// What is not open now would be a descriptor of the runtime's own later.
-fn check_descriptors(count: u32) -> Result<()> {
+/// Refuses to hand down what is not open. To be called before anything is opened: that would be taken for the caller's.
+pub fn check_descriptors(count: u32) -> Result<()> {
     let end = 3 + i32::try_from(count).unwrap_or(i32::MAX - 3).min(i32::MAX - 3);
     match (3..end).find(|number| !descriptor::is_open(*number)) {
         Some(number) => Err(Error::invalid(format!("--preserve-fds {count}: descriptor {number} is not open"))),
@@ -46,7 +45,6 @@ fn check_descriptors(count: u32) -> Result<()> {
 }
 
 fn config(container: &Container) -> Result<OciConfig> {
-    check_descriptors(container.preserve_fds)?;
     let mut env = container.env.clone();
     let own_terminal = container.bundle.is_none() && !env.iter().any(|entry| entry.starts_with("TERM="));
     if let (true, Ok(terminal)) = (own_terminal, std::env::var("TERM")) {
@@ -85,8 +83,7 @@ mod tests {
 
     #[test]
     fn descriptors_that_are_not_open_cannot_be_handed_down() {
-        let error =
-            config(&Container { preserve_fds: 100_000, ..Default::default() }).expect_err("refused").to_string();
+        let error = check_descriptors(100_000).expect_err("refused").to_string();
         assert!(error.starts_with("--preserve-fds 100000: descriptor ") && error.ends_with(" is not open"), "{error}");
     }
 }

@@ -28,36 +28,44 @@ const AFTER_KILL: Duration = Duration::from_secs(60);
 
 /// Starts an instance, and returns when it runs.
 pub fn start(asked: Start) -> Result<i32> {
+    container::check_descriptors(asked.container.preserve_fds)?;
     let store = Store::open()?;
     let setuid = uses_setuid(asked.container.setuid);
     let record = Record::new(&asked.name, &new_id(), setuid)?;
-    let locked = store.lock()?;
-    let file = locked.create(&record)?;
-    let files = locked.output(&asked.name)?;
-    drop(locked);
-    let mut said = files[1].try_clone().tried(|| "keep a file with an instance's output")?;
-    let (output, copier) = match asked.log {
-        None => (files.map(OwnedFd::from), None),
-        Some(limits) => {
-            let (pipes, copier) = output::start(Store::open()?, &asked.name, files, limits)?;
-            (pipes.map(OwnedFd::from), Some(copier))
+    let (file, files) = store.lock()?.create(&record)?;
+    let said = files[1].try_clone().tried(|| "keep a file with an instance's output");
+    let started = said.and_then(|said| Ok((said, watched(&asked, &record, &file, files, setuid)?)));
+    if let Ok((_, status)) = &started
+        && *status == WaitStatus::exit(0)
+    {
+        if !asked.json {
+            return Ok(0);
         }
-    };
-    let started = launch(&asked, &record, &file, output, setuid);
-    if matches!(started, Ok(status) if status == WaitStatus::exit(0)) {
-        drop(file);
-        return if asked.json { print(&as_json(&found(&store, &asked.name)?.record)?) } else { Ok(0) };
+        // By its descriptor: one that has ended by now has a record without a name.
+        let _locked = store.lock()?;
+        return print(&as_json(&Record::read(&file)?)?);
     }
-    copier.map_or(Ok(()), |copier| copier.end())?;
     let locked = store.lock()?;
     // Somebody may have started another one by now.
     if locked.find(&asked.name)?.is_none_or(|found| found.record.id == record.id) {
         locked.remove(&asked.name)?;
     }
     drop(locked);
+    let (mut said, status) = started?;
     // What the starter said stands where the container's words would stand.
     said.rewind().and_then(|()| std::io::copy(&mut said, &mut std::io::stderr())).tried(|| "print what was said")?;
-    end_as(started?)
+    end_as(status)
+}
+
+/// The start, up to when it runs or has failed.
+fn watched(asked: &Start, record: &Record, file: &File, files: [File; 2], setuid: bool) -> Result<WaitStatus> {
+    let Some(limits) = asked.log else { return launch(asked, record, file, files.map(OwnedFd::from), setuid) };
+    let (pipes, copier) = output::start(Store::open()?, &asked.name, files, limits)?;
+    let status = launch(asked, record, file, pipes.map(OwnedFd::from), setuid)?;
+    if status != WaitStatus::exit(0) {
+        copier.end()?;
+    }
+    Ok(status)
 }
 
 fn launch(asked: &Start, record: &Record, file: &File, output: [OwnedFd; 2], setuid: bool) -> Result<WaitStatus> {
@@ -78,6 +86,8 @@ fn launch(asked: &Start, record: &Record, file: &File, output: [OwnedFd; 2], set
     let launch = launch.waiter(waiter).stdin(null).stdout(out).stderr(err);
     // Who asks this process to end means the start, which is to clean up.
     sys::signal::block_all()?;
+    // Where the caller ignores it, nobody is there to be waited for.
+    sys::signal::ignore(libc::SIGCHLD, false);
     let master = Child::adopt(launch.spawn()?, Role::Master)?;
     let timeouts = Timeouts::default();
     let timeouts = asked.container.stop_timeout.map_or(timeouts, |seconds| timeouts.with_stop(seconds));
@@ -171,10 +181,10 @@ fn ends_within(process: &OwnedFd, limit: Duration) -> Result<bool> {
 
 /// Waits for an instance's end.
 pub fn wait(name: &str) -> Result<i32> {
-    let mut found = found(&Store::open()?, name)?;
+    let found = found(&Store::open()?, name)?;
     let master = open(name, found.record.master)?;
     sys::event::wait_readable(&[master.as_fd()], None)?;
-    match Record::read(&mut found.file)?.ended {
+    match Record::read(&found.file)?.ended {
         Some(status) => end_as(WaitStatus::from_raw(status)),
         None => Err(Error::new(ErrorKind::PeerDied, format!("wait for {name:?}: nobody was left to say how it ended"))),
     }
@@ -182,6 +192,7 @@ pub fn wait(name: &str) -> Result<i32> {
 
 /// Becomes a program in an instance.
 pub fn exec(asked: &Exec) -> Result<i32> {
+    container::check_descriptors(asked.preserve_fds)?;
     let record = found(&Store::open()?, &asked.name)?.record;
     let container = record
         .container
@@ -202,11 +213,15 @@ pub fn sweep(asked: &Sweep) -> Result<String> {
         locked.all()?.into_iter().filter(|(_, found)| lives(found)).map(|(name, _)| name).collect();
     let mut text = String::new();
     for name in locked.names()? {
-        if instance_of(&name).is_some_and(|instance| alive.iter().any(|alive| alive == instance)) {
+        // What no start has made is not removed either.
+        if instance_of(&name).is_none_or(|instance| alive.iter().any(|alive| alive == instance)) {
             continue;
         }
-        if !asked.dry_run {
-            locked.unlink(&name)?;
+        if !asked.dry_run
+            && let Err(error) = locked.unlink(&name)
+        {
+            log::warning(format_args!("{error}"));
+            continue;
         }
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", store.path().join(&name).display());

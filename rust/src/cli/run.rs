@@ -29,6 +29,7 @@ const SETUID_STARTER_NAME: &str = "pinion-starter-suid";
 
 /// Starts a container. Returns an exit code only if this program has waited for it.
 pub fn run(asked: Run) -> Result<i32> {
+    container::check_descriptors(asked.container.preserve_fds)?;
     // Before anything is opened: the number is the caller's.
     let record = asked.record.as_deref().map(open_record).transpose()?;
     let document = container::document(&asked.container)?;
@@ -67,6 +68,8 @@ pub fn run(asked: Run) -> Result<i32> {
 /// Waits for the starter, and passes on to it what comes to this process, as the starter does to the container. Signals must be
 /// blocked.
 fn watch(launch: Launch<'_>) -> Result<WaitStatus> {
+    // Where the caller ignores it, nobody is there to be waited for.
+    sys::signal::ignore(libc::SIGCHLD, false);
     let queue = sys::signal::queue()?;
     let mut starter = Child::adopt(launch.spawn()?, Role::Starter)?;
     let mut forwarder = Forwarder::new(None);

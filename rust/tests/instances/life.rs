@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{FLOWS, Flow, Process, World, finish, run, until};
 
@@ -159,8 +159,24 @@ fn a_start_that_fails_says_why_and_leaves_nothing() {
             assert_eq!(status.code(), Some(255), "{flow:?}: {arguments:?}: nowhere to say it");
             assert_eq!(world.files(&name), Vec::<String>::new(), "{flow:?}: {arguments:?}: nowhere to say it");
         }
+        let seen = run(world.starting_under(&["prlimit", "--fsize=0"], &name, &[], "true"));
+        assert!(seen.exit == 255 && seen.err.contains("file too large"), "{flow:?}: {} {}", seen.exit, seen.err);
+        assert_eq!(world.files(&name), Vec::<String>::new(), "{flow:?}: no room for a record");
         // The name is free.
         world.start(&name, LONG);
+    }
+}
+
+#[test]
+fn what_has_run_is_shown_however_soon_it_ends() {
+    for world in FLOWS.into_iter().filter_map(World::of) {
+        for round in 0..8 {
+            let name = world.name(&format!("soon{round}"));
+            let seen = run(world.starting(&name, &["--json"], "exit 0"));
+            assert_eq!(seen.exit, 0, "{:?}: {}", world.flow, seen.err);
+            let record: Value = serde_json::from_str(&seen.out).expect("a record");
+            assert!(record["name"] == name.as_str() && record["master"]["pid"].is_i64(), "{:?}: {record}", world.flow);
+        }
     }
 }
 

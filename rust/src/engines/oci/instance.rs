@@ -5,8 +5,8 @@
 //! the instance's life. Master completes the record when the container runs; the clean-up removes it ([`store`]).
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -26,6 +26,8 @@ pub use store::Store;
 
 /// The version of a record as JSON. Fields are only added within one version.
 const VERSION: u32 = 1;
+/// The most bytes of a record that are read.
+const LARGEST: u64 = 1 << 20;
 
 /// What the engine is told of the instance that it starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,9 +179,8 @@ impl Record {
     }
 
     /// Reads an open record.
-    pub fn read(file: &mut File) -> Result<Self> {
-        let mut text = Vec::new();
-        file.rewind().and_then(|()| file.take(1 << 20).read_to_end(&mut text)).tried(|| "read an instance's record")?;
+    pub fn read(file: &File) -> Result<Self> {
+        let text = read(file).tried(|| "read an instance's record")?;
         let record: Record = serde_json::from_slice(&text)
             .map_err(|error| Error::new(ErrorKind::Protocol, format!("read an instance's record: {error}")))?;
         match record.version {
@@ -189,7 +190,7 @@ impl Record {
     }
 
     /// Writes it over what an open record held.
-    pub fn write(&self, file: &mut File) -> Result<()> {
+    pub fn write(&self, file: &File) -> Result<()> {
         write(file, &self.text()?)
     }
 
@@ -198,30 +199,44 @@ impl Record {
     }
 }
 
+/// From the beginning: the position is one for all processes that have the descriptor of the one that made the record.
+fn read(file: &File) -> std::io::Result<Vec<u8>> {
+    let mut text = vec![0; usize::try_from(file.metadata()?.len().min(LARGEST)).unwrap_or_default()];
+    let mut length = 0;
+    while length < text.len() {
+        match file.read_at(&mut text[length..], length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    text.truncate(length);
+    Ok(text)
+}
+
+fn write(file: &File, text: &[u8]) -> Result<()> {
+    let written = file.write_all_at(text, 0).and_then(|()| file.set_len(text.len() as u64));
+    written.tried(|| "write an instance's record")
+}
+
 impl Instance {
     /// Its record, while it runs: the descriptor is the same in each of its processes that come before the program.
     pub fn record(&self) -> Result<File> {
         let shared = descriptor::with(self.record, |fd| fd.as_fd().try_clone_to_owned())?;
         Ok(File::from(shared.tried(|| "open the instance's record")?))
     }
-}
 
-fn write(file: &mut File, text: &[u8]) -> Result<()> {
-    let written = file.rewind().and_then(|()| file.write_all(text)).and_then(|()| file.set_len(text.len() as u64));
-    written.tried(|| "write an instance's record")
-}
-
-impl Instance {
     /// Replaces the record's text under the directory's lock.
     fn replace(&self, text: &[u8]) -> Result<()> {
         let store = Store::of(self.user)?;
         let _locked = store.lock()?;
-        write(&mut self.record()?, text)
+        write(&self.record()?, text)
     }
 
     /// The record with a change. Nobody but master writes to it.
     fn changed(&self, change: impl FnOnce(&mut Record) -> Result<()>) -> Result<Vec<u8>> {
-        let mut record = Record::read(&mut self.record()?)?;
+        let mut record = Record::read(&self.record()?)?;
         change(&mut record)?;
         record.text()
     }
@@ -284,16 +299,16 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was_written() {
-        let mut file = tempfile::tempfile().expect("file");
+        let file = tempfile::tempfile().expect("file");
         let mut record = Record::new("a", "b", true).expect("record");
         record.join.process.args = vec!["x".repeat(1000)];
-        record.write(&mut file).expect("written");
-        assert_eq!(Record::read(&mut file).expect("read"), record);
+        record.write(&file).expect("written");
+        assert_eq!(Record::read(&file).expect("read"), record);
         // A shorter one leaves nothing of it.
         let short = Record::new("a", "c", false).expect("record");
-        short.write(&mut file).expect("written");
-        assert_eq!(Record::read(&mut file).expect("read"), short);
+        short.write(&file).expect("written");
+        assert_eq!(Record::read(&file).expect("read"), short);
         file.set_len(7).expect("cut");
-        assert!(Record::read(&mut file).is_err());
+        assert!(Record::read(&file).is_err());
     }
 }

@@ -66,12 +66,16 @@ impl Store {
     fn at(path: PathBuf, uid: u32) -> Result<Self> {
         let what = || format!("open the directory of instances {path:?}");
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = openat(rustix::fs::CWD, &path, flags, Mode::empty()).tried(what)?;
+        const HELP: &str = "it must be the caller's own, writable by nobody else: remove it, or have it removed";
+        let directory = openat(rustix::fs::CWD, &path, flags, Mode::empty()).tried(what);
+        let directory = directory.map_err(|error| match error.errno() {
+            Some(libc::ENOTDIR | libc::ELOOP) => error.with_help(HELP),
+            _ => error,
+        })?;
         let status = fstat(&directory).tried(what)?;
         if status.st_uid != uid || Mode::from_raw_mode(status.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
             let text = format!("{}: it belongs to user {}, mode {:03o}", what(), status.st_uid, status.st_mode & 0o777);
-            return Err(Error::new(ErrorKind::Refused, text)
-                .with_help("it must be the caller's own, writable by nobody else: remove it, or have it removed"));
+            return Err(Error::new(ErrorKind::Refused, text).with_help(HELP));
         }
         Ok(Store { path, directory })
     }
@@ -124,24 +128,30 @@ pub fn check_name(name: &str) -> Result<()> {
 }
 
 impl Locked<'_> {
-    /// Writes a new instance down, and returns the record's file, locked. One of that name that is gone makes room.
-    pub fn create(&self, record: &Record) -> Result<File> {
+    /// Writes a new instance down, and returns the record's file, locked, and new files for the standard output and the standard error
+    /// stream. One of that name that is gone makes room.
+    pub fn create(&self, record: &Record) -> Result<(File, [File; 2])> {
         check_name(&record.name)?;
         if self.find(&record.name)?.is_some_and(|found| found.alive) {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("start {:?}: it runs already", record.name))
                 .with_help("choose another name, or stop it: pinion stop"));
         }
         self.remove(&record.name)?;
-        let mut file = self.make(&format!("{}{ENDING}", record.name), OFlags::RDWR)?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).tried(|| "lock an instance's record")?;
-        record.write(&mut file)?;
-        Ok(file)
+        let made = self.write_down(record);
+        if made.is_err() {
+            // On a full disk, say. What keeps it from being made keeps nothing from being removed.
+            self.remove(&record.name)?;
+        }
+        made
     }
 
-    /// New files for the standard output and the standard error stream.
-    pub fn output(&self, name: &str) -> Result<[File; 2]> {
+    fn write_down(&self, record: &Record) -> Result<(File, [File; 2])> {
+        let name = &record.name;
+        let file = self.make(&format!("{name}{ENDING}"), OFlags::RDWR)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).tried(|| "lock an instance's record")?;
+        record.write(&file)?;
         let [out, err] = OUTPUT.map(|ending| self.make(&format!("{name}{ending}"), OFlags::RDWR | OFlags::APPEND));
-        Ok([out?, err?])
+        Ok((file, [out?, err?]))
     }
 
     /// Makes room for the older content of an output file, `NAME.1`, where so many files are kept of it. None if that
@@ -172,14 +182,14 @@ impl Locked<'_> {
         check_name(name)?;
         let path = format!("{name}{ENDING}");
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file = match openat(&self.store.directory, &path, flags, Mode::empty()) {
+        let file = match openat(&self.store.directory, &path, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::ISDIR | Errno::NXIO) => return Ok(None),
             Err(errno) => return Err(errno).tried(|| format!("open {:?}", self.store.path.join(&path))),
         };
         let during = |error: Error| error.during(format!("{:?}", self.store.path.join(&path)));
         let Some(alive) = is_locked(&file).map_err(during)? else { return Ok(None) };
-        match Record::read(&mut file) {
+        match Record::read(&file) {
             Ok(record) => Ok(Some(Found { alive: alive && record.boot == super::boot()?, record, file })),
             // Nobody lives whose record it could be.
             Err(_) if !alive => {
@@ -268,7 +278,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let store = store(&folder).expect("store");
         let locked = store.lock().expect("lock");
-        let file = locked.create(&Record::new("a", "1", false).expect("record")).expect("created");
+        let (file, _) = locked.create(&Record::new("a", "1", false).expect("record")).expect("created");
         let again = Record::new("a", "2", false).expect("record");
         assert_eq!(locked.create(&again).expect_err("taken").kind(), ErrorKind::AlreadyExists);
         assert!(locked.find("a").expect("found").expect("there").alive);
@@ -291,10 +301,9 @@ mod tests {
         let locked = store.lock().expect("lock");
         for (container, left) in [(None, 0), (Some(super::super::Identity { pid: 1, start: 1 }), 2)] {
             let mut record = Record::new("a", "1", false).expect("record");
-            let mut file = locked.create(&record).expect("created");
-            locked.output("a").expect("output");
+            let (file, _) = locked.create(&record).expect("created");
             record.container = container;
-            record.write(&mut file).expect("written");
+            record.write(&file).expect("written");
             locked.forget("a", "1").expect("forgotten");
             assert_eq!(locked.names().expect("names").len(), left, "{container:?}");
         }
