@@ -57,7 +57,9 @@ impl Policy {
 
     fn namespaces(&self, settings: &Settings, caller: &Caller) -> Result<()> {
         for (kind, path) in &settings.join {
-            self.permits_join(*kind, path, caller.own_instance.contains(kind))?;
+            // Mounts are made in no tree that somebody else has prepared.
+            let own = caller.own_instance.contains(kind) && (settings.join_only || *kind != NamespaceKind::Mount);
+            self.permits_join(*kind, path, own)?;
         }
         let of_host = |kind: &NamespaceKind| !settings.create.contains(kind) && !settings.join.contains_key(kind);
         for kind in NamespaceKind::ALL.into_iter().filter(of_host) {

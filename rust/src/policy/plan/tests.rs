@@ -184,7 +184,7 @@ fn namespaces_are_joined_of_own_instances_and_by_listed_paths() {
 #[test]
 fn a_plan_joins_what_was_proven_for_its_very_kind() {
     let join = BTreeMap::from([(NamespaceKind::Mount, "/m".to_owned()), (NamespaceKind::Pid, "/p".to_owned())]);
-    let settings = Settings { create: vec![], join, mount_propagation: None, ..plain() };
+    let mut settings = Settings { create: vec![], join, join_only: true, mount_propagation: None, ..plain() };
     let proven = |kinds: &[NamespaceKind]| {
         let caller = Caller { own_instance: kinds.to_vec(), ..ann() };
         Policy::default().permits_plan(&settings, &caller)
@@ -194,6 +194,11 @@ fn a_plan_joins_what_was_proven_for_its_very_kind() {
     assert!(
         words(proven(&[NamespaceKind::Pid, NamespaceKind::User])).starts_with("joining the mount namespace \"/m\"")
     );
+    // Where mounts are made as well, in a tree that the instance has prepared.
+    settings.join_only = false;
+    let caller = Caller { own_instance: NamespaceKind::ALL.to_vec(), ..ann() };
+    let refused = words(Policy::default().permits_plan(&settings, &caller));
+    assert!(refused.starts_with("joining the mount namespace \"/m\""), "{refused}");
     let mut user = hybrid();
     user.join.insert(NamespaceKind::User, "/u".to_owned());
     assert!(words(permits(&user)).starts_with("joining the user namespace \"/u\""));
