@@ -184,7 +184,7 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     };
     trace::step(Step::Container);
     drop((container_ends, targets));
-    stage1::end(&mut decided.process)?;
+    stage1::end(&start, &mut decided.process)?;
     namespaces::pid::leave(host_pid_namespace)?;
     hosts.container(&child)?;
     handshake::write_maps(&plan, &decided.settings, &mut child, &ends)?;

@@ -60,7 +60,7 @@ pub fn lead(start: &mut Start, hosts: &mut HostProcesses, plan: &Plan, stage1: &
     if start.waiter.is_some() {
         trace::enter(Role::Master, None);
     } else {
-        stage1::end(stage1)?;
+        stage1::end(start, stage1)?;
         start.waiter = Some(fork_master(hosts, plan)?);
     }
     nix::unistd::setsid().tried(|| "leave the caller's session")?;

@@ -101,14 +101,16 @@ fn decide(
     let mut process = Some(child);
     if !descriptors.is_empty() {
         // Its pidfd may have one of the numbers that are to be taken.
-        end(&mut process)?;
+        end(start, &mut process)?;
     }
     Ok(Decided { plan, settings, engine_name, native_rpc, configuration, descriptors, process })
 }
 
-/// Its end, unless that has been awaited. By its last word it has decided and is about to exit: what comes next need not wait.
-pub fn end(process: &mut Option<Child>) -> Result<(), Stop> {
+/// Its end, unless that has been awaited. By its last word it has decided and is about to exit: what comes next need not wait. Being
+/// asked to end is heard: it is its user's, who can stop it.
+pub fn end(start: &Start, process: &mut Option<Child>) -> Result<(), Stop> {
     let Some(mut process) = process.take() else { return Ok(()) };
+    start.until(&[process.as_fd()], None)?;
     match process.wait()? {
         status if status == WaitStatus::exit(0) => Ok(()),
         status => Err(without_decision(Silence::Ended, status)),
