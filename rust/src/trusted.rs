@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
-use rustix::fs::{FileType, Mode, OFlags, fcntl_setfl, fstat, open, stat};
+use rustix::fs::{FileType, Mode, OFlags, fcntl_setfl, fstat, open};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 use rustix::thread::CapabilitySet;
@@ -21,6 +21,9 @@ use crate::ffi::sys::{event, inherited};
 use crate::lifecycle::fault;
 
 pub mod file;
+mod root;
+
+pub use root::{Place, Root};
 
 /// Where programs are looked for: the caller's own PATH is not to be trusted with what runs with privileges.
 pub const DIRECTORIES: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -57,30 +60,6 @@ pub struct Ended {
     pub status: ExitStatus,
     /// What it wrote, as one line.
     pub said: String,
-}
-
-/// The root directory of a process, to be noticed when it is another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Root(Option<(u64, u64)>);
-
-impl Root {
-    /// The present one.
-    pub fn present() -> Root {
-        Root(stat("/").ok().map(|root| (root.st_dev, root.st_ino)))
-    }
-
-    /// As [`Program::find`], while this is still the root: what an image has under that name, owned by root as well, must
-    /// not be taken for the host's.
-    pub fn find(self, name: &str, owners: &[u32], help: &str) -> Result<Program> {
-        if Root::present() != self {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                format!("use {name}: the root directory is the container's already"),
-            )
-            .with_help("call this before Chroot"));
-        }
-        Program::find(name, owners, help)
-    }
 }
 
 impl Run<'_> {
@@ -309,14 +288,6 @@ mod tests {
             assert_eq!(error.to_string(), format!("use \"{path}/helper\": writable by others than its owner"));
             assert_eq!(error.help(), Some(format!("chmod go-w {path}/helper").as_str()));
         }
-    }
-
-    #[test]
-    fn another_root_has_no_programs_of_the_host() {
-        assert!(Root::present().find("sh", &[0], "").is_ok());
-        let error = Root(Some((0, 1))).find("sh", &[0], "").err().unwrap();
-        assert_eq!(error.kind(), ErrorKind::Refused);
-        assert_eq!(error.help(), Some("call this before Chroot"));
     }
 
     /// Runs a script of the host's shell.

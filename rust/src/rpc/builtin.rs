@@ -16,6 +16,7 @@ pub mod chroot;
 pub mod decrypt;
 mod file_mode;
 pub mod fuse_fd;
+pub(crate) mod host;
 pub mod hostname;
 pub mod loop_device;
 pub mod mkdir;

@@ -25,6 +25,7 @@ use crate::engine::lock;
 use crate::error::{Error, Result, Tried};
 use crate::policy;
 use crate::rpc::builtin::Resolver;
+use crate::rpc::builtin::host::Host;
 use furniture::Item;
 use mounts::Mount;
 
@@ -81,17 +82,24 @@ pub struct SetDomainname {
 }
 
 /// The root under construction, in the RPC server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Construction {
     root: Mutex<Option<Root>>,
+    host: Host,
 }
 
 impl Construction {
+    /// To be made before the first request, for a policy's sake.
+    pub fn begin() -> Construction {
+        Construction { root: Mutex::default(), host: Host::noted() }
+    }
+
     /// See [`OpenRoot`].
     pub fn open_root(&self, request: &OpenRoot) -> Result<()> {
         let opened = || -> Result<OwnedFd> {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let directory = openat(CWD, Path::new(&request.path), flags, Mode::empty()).tried(|| "open it")?;
+            self.host.permits_target(directory.as_fd())?;
             own_mount(&directory, request.fresh)
         };
         let root = opened().map_err(|error| error.during(format!("prepare the root {:?}", request.path)))?;

@@ -7,9 +7,11 @@ use rustix::process::{chdir, chroot, fchdir, pivot_root};
 use rustix::thread::CapabilitySet;
 
 use super::Builtin;
-use crate::error::{CallbackError, Error, Result, Tried};
+use crate::error::{CallbackError, Error, ErrorKind, Result, Tried};
 use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
+use crate::policy;
+use crate::trusted::Root;
 
 gob_struct! {
     /// The arguments of Chroot.
@@ -27,10 +29,17 @@ pub static METHOD: Builtin = Builtin {
     raises: CapabilitySet::SYS_ADMIN.union(CapabilitySet::SYS_CHROOT),
     args: ChrootArgs::gob_type,
     secrets: &[],
-    add: |set, builtin, _| builtin.answered_by(set, change_root),
+    add: |set, builtin, _| {
+        let root = Root::present();
+        builtin.answered_by(set, move |args| change_root(args, &root))
+    },
 };
 
-fn change_root(args: ChrootArgs) -> Result<i64, CallbackError> {
+fn change_root(args: ChrootArgs, first: &Root) -> Result<i64, CallbackError> {
+    // Descriptors lead back to the host's root, and with it would come back what is refused elsewhere.
+    if policy::server().is_some() && !first.is_present()? {
+        return Err(Error::new(ErrorKind::Refused, "change root: it is the container's already").into());
+    }
     let root = if args.root.is_empty() { ".".into() } else { args.root.clone() };
     let enter = || chdir(root.as_path()).tried(|| format!("chdir {root}"));
     let done = match args.method.as_bytes() {

@@ -44,7 +44,7 @@ pub static METHOD: Builtin = Builtin {
     add: |set, builtin, _| {
         let root = Root::present();
         builtin.answered_by(set, move |args: DecryptArgs| {
-            decrypt(&args, root).map_err(|error| error.during(format!("decrypt {:?}", args.device)).into())
+            decrypt(&args, &root).map_err(|error| error.during(format!("decrypt {:?}", args.device)).into())
         })
     },
 };
@@ -61,7 +61,7 @@ const NO_PERMISSION: i32 = 2;
 /// How long the device's node may take to appear after cryptsetup has ended well.
 const APPEARS: Duration = Duration::from_secs(30);
 
-fn decrypt(args: &DecryptArgs, root: Root) -> Result<String> {
+fn decrypt(args: &DecryptArgs, root: &Root) -> Result<String> {
     let cryptsetup = root.find("cryptsetup", &[0], "install Debian's package cryptsetup-bin")?;
     check_device(&args.device)?;
     let image = policy::server().map(|policy| policy.permits_decryption(&args.device)).transpose()?;

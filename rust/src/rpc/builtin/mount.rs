@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::thread::CapabilitySet;
 use serde::de::DeserializeOwned;
 
+use super::host::Host;
 use super::raise::{self, Raised};
 use super::registered::GoError;
 use super::{Builtin, Options, Resolver};
@@ -78,10 +79,10 @@ pub static METHOD: Builtin = Builtin {
     args: MountArgs::gob_type,
     secrets: &[],
     add: |set, builtin, options| {
-        let resolver = options.resolver;
+        let (resolver, host) = (options.resolver, Host::noted());
         add(set, builtin, options, move |args: MountArgs| {
             let _raised = raise_for(&args.filesystem)?;
-            Ok(mount_beneath(&args, resolver).err())
+            Ok(mount_beneath(&args, resolver, &host).err())
         })
     },
 };
@@ -142,7 +143,7 @@ fn structure(failure: Option<Failure>) -> MountErrorReply {
 }
 
 /// Mounts on the opened target through its descriptor, so that nothing can take its place after the check.
-fn mount_beneath(args: &MountArgs, resolver: Resolver) -> Result<(), Failure> {
+fn mount_beneath(args: &MountArgs, resolver: Resolver, host: &Host) -> Result<(), Failure> {
     let what = || what(&args.source, &args.target);
     let unresolved = |errno: rustix::io::Errno| Failure {
         text: format!("{}: {}", what(), beneath::failure(errno)),
@@ -154,14 +155,14 @@ fn mount_beneath(args: &MountArgs, resolver: Resolver) -> Result<(), Failure> {
     let root = beneath::open_root(args.root.as_path()).map_err(unresolved)?;
     let path = beneath::relative(args.root.as_path(), args.target.as_path());
     let target = beneath::open(root.as_fd(), &path, Want::Anything, resolver).map_err(unresolved)?;
-    mount_onto(args, target.as_fd())
+    mount_onto(args, target.as_fd(), host)
 }
 
 /// Mounts on what was opened, as the policy lets it, if one holds.
-pub(super) fn mount_onto(args: &MountArgs, target: BorrowedFd<'_>) -> Result<(), Failure> {
+pub(super) fn mount_onto(args: &MountArgs, target: BorrowedFd<'_>, host: &Host) -> Result<(), Failure> {
     let what = || what(&args.source, &args.target);
     if let Some(policy) = policy::server() {
-        return judged::mount_onto(policy, args, target).map_err(|error| {
+        return judged::mount_onto(policy, host, args, target).map_err(|error| {
             let error = error.during(what());
             let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
             Failure { text: format!("{error}{help}"), errno: error.errno().unwrap_or(libc::EPERM) }

@@ -37,7 +37,7 @@ pub static METHOD: Builtin = Builtin {
         let root = Root::present();
         builtin.answered_by(set, move |args: NvCcliArgs| {
             let during = |error: Error| error.during(format!("set up NVIDIA for {:?}", args.root));
-            configure(&args, root).map(|()| 0i64).map_err(|error| during(error).into())
+            configure(&args, &root).map(|()| 0i64).map_err(|error| during(error).into())
         })
     },
 };
@@ -60,7 +60,7 @@ const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
 /// Whose files root's are in a user namespace that root has no id in (user_namespaces(7)).
 const OVERFLOW: u32 = 65534;
 
-fn configure(args: &NvCcliArgs, root: Root) -> Result<()> {
+fn configure(args: &NvCcliArgs, root: &Root) -> Result<()> {
     if let Some(policy) = policy::server() {
         policy.permits_nvidia()?;
     }

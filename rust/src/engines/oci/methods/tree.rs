@@ -13,6 +13,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, O
 
 use crate::engines::oci::options::{self, Attributes, IdMap, MountOptions};
 use crate::ffi::sys::mount::{self, MountAttributes};
+use crate::policy;
 
 /// What mount(2) takes for each attribute.
 const OLD_FLAGS: &[(u64, u64)] = &[
@@ -77,13 +78,27 @@ pub fn new(filesystem: &str, source: &str, options: &MountOptions) -> Result<Own
 /// A copy of the mount at a path of the host, with those beneath it or without, not attached.
 pub fn copy(source: &Path, flags: u64) -> Result<OwnedFd, Errno> {
     available()?;
-    rustix::mount::open_tree(CWD, source, copy_flags(flags)).map_err(old)
+    apart(rustix::mount::open_tree(CWD, source, copy_flags(flags)).map_err(old))
 }
 
 /// As [`copy`], of what a descriptor stands for.
 pub fn copy_of(source: BorrowedFd<'_>, flags: u64) -> Result<OwnedFd, Errno> {
     available()?;
-    rustix::mount::open_tree(source, "", copy_flags(flags) | OpenTreeFlags::AT_EMPTY_PATH).map_err(old)
+    apart(rustix::mount::open_tree(source, "", copy_flags(flags) | OpenTreeFlags::AT_EMPTY_PATH).map_err(old))
+}
+
+/// Under a policy a copy is no peer of its source, which would hand on to the host's tree what is mounted on it. There
+/// is no older way to that then.
+fn apart(copy: Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
+    if policy::server().is_none() {
+        return copy;
+    }
+    let slave = MountAttributes { propagation: libc::MS_SLAVE, recursive: true, ..Default::default() };
+    let done = copy.and_then(|copy| match mount::mount_setattr(&copy, slave) {
+        Ok(()) => Ok(copy),
+        Err(error) => Err(Errno::from_raw(error.errno().unwrap_or(libc::EIO))),
+    });
+    done.map_err(|errno| if errno == Errno::ENOSYS { Errno::EOPNOTSUPP } else { errno })
 }
 
 fn copy_flags(flags: u64) -> OpenTreeFlags {

@@ -12,6 +12,7 @@ use crate::gob::{ByteString, Typed};
 use crate::gob_struct;
 use crate::policy;
 use crate::rpc::builtin::Builtin;
+use crate::rpc::builtin::host::Host;
 use crate::rpc::builtin::mount::{self, Failure};
 
 gob_struct! {
@@ -37,16 +38,17 @@ pub static METHOD: Builtin = Builtin {
     args: MountArgs::gob_type,
     secrets: &[],
     add: |set, builtin, options| {
-        mount::add(set, builtin, options, |args: MountArgs| {
+        let host = Host::noted();
+        mount::add(set, builtin, options, move |args: MountArgs| {
             let _raised = mount::raise_for(&args.filesystem)?;
-            Ok(mount_anywhere(&args).err())
+            Ok(mount_anywhere(&args, &host).err())
         })
     },
 };
 
-fn mount_anywhere(args: &MountArgs) -> Result<(), Failure> {
+fn mount_anywhere(args: &MountArgs, host: &Host) -> Result<(), Failure> {
     if policy::server().is_some() {
-        return mount_judged(args);
+        return mount_judged(args, host);
     }
     let flags = MsFlags::from_bits_retain(args.flags as libc::c_ulong);
     // Some file systems refuse options that are there and empty.
@@ -59,12 +61,12 @@ fn mount_anywhere(args: &MountArgs) -> Result<(), Failure> {
 }
 
 /// As the policy lets it, on what the target is when it is opened.
-fn mount_judged(args: &MountArgs) -> Result<(), Failure> {
+fn mount_judged(args: &MountArgs, host: &Host) -> Result<(), Failure> {
     let target = open(args.target.as_path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
         let errno = errno.raw_os_error();
         Failure { text: format!("{}: {}", mount::what(&args.source, &args.target), errno_text(errno)), errno }
     })?;
     let MountArgs { source, target: name, filesystem, flags, data } = args.clone();
     let args = mount::MountArgs { root: "/".into(), source, target: name, filesystem, flags, data };
-    mount::mount_onto(&args, target.as_fd())
+    mount::mount_onto(&args, target.as_fd(), host)
 }

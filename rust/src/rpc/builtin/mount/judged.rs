@@ -12,6 +12,7 @@ use super::onto::{self, Action, DESCRIPTORS};
 use crate::error::{Error, ErrorKind, Result, Tried, errno_text};
 use crate::ffi::sys::mount::{MountAttributes, mount_setattr};
 use crate::policy::{Forced, Server};
+use crate::rpc::builtin::host::Host;
 
 /// Nobody takes these from a mount that has them.
 pub const RESTRICTIONS: u64 = libc::MOUNT_ATTR_RDONLY
@@ -21,9 +22,9 @@ pub const RESTRICTIONS: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NOSYMFOLLOW;
 
 /// mount(2) with the opened `target` in its target's place.
-pub fn mount_onto(policy: &Server, args: &MountArgs, target: BorrowedFd<'_>) -> Result<()> {
+pub fn mount_onto(policy: &Server, host: &Host, args: &MountArgs, target: BorrowedFd<'_>) -> Result<()> {
     match onto::action(args.flags) {
-        Action::Bind { recursive } => bind(policy, args, target, recursive),
+        Action::Bind { recursive } => bind(policy, host, args, target, recursive),
         Action::Change { set, clear, propagation: 0, .. } => {
             let forced = attributes(policy.permits_shown(args.flags, target)?);
             let change = MountAttributes { set: set | forced, clear: clear & !RESTRICTIONS, ..Default::default() };
@@ -33,22 +34,25 @@ pub fn mount_onto(policy: &Server, args: &MountArgs, target: BorrowedFd<'_>) -> 
             policy.permits_filesystem(&[], args.flags, &[])?;
             kernel(onto::mount_onto(args, target))
         }
-        Action::Move | Action::Other => new(policy, args, target),
+        Action::Move | Action::Other => new(policy, host, args, target),
     }
 }
 
-fn bind(policy: &Server, args: &MountArgs, target: BorrowedFd<'_>, recursive: bool) -> Result<()> {
+fn bind(policy: &Server, host: &Host, args: &MountArgs, target: BorrowedFd<'_>, recursive: bool) -> Result<()> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     let tree = open_tree(CWD, &args.source[..], flags).tried(|| "open the source")?;
     let set = attributes(policy.permits_shown(args.flags, tree.as_fd())?);
-    mount_setattr(&tree, MountAttributes { set, recursive, ..Default::default() })?;
+    // As a peer of its source it would hand on to the host's tree what is mounted on it.
+    let propagation = libc::MS_SLAVE;
+    mount_setattr(&tree, MountAttributes { set, propagation, recursive, ..Default::default() })?;
+    host.permits_target(target)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(&tree, c"", target, c"", flags).tried(|| "attach it")
 }
 
 /// A new file system. A block device is mounted by the descriptor that was looked at.
-fn new(policy: &Server, args: &MountArgs, target: BorrowedFd<'_>) -> Result<()> {
+fn new(policy: &Server, host: &Host, args: &MountArgs, target: BorrowedFd<'_>) -> Result<()> {
     let opened = open(args.source.as_path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
     let is_block = |fd: &_| fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::BlockDevice);
     let device = opened.filter(is_block);
@@ -57,6 +61,7 @@ fn new(policy: &Server, args: &MountArgs, target: BorrowedFd<'_>) -> Result<()> 
         Some(device) => policy.permits_image(&args.filesystem, args.flags, &args.data, device.as_fd())?,
         None => policy.permits_filesystem(&args.filesystem, args.flags, &args.data)?,
     };
+    host.permits_target(target)?;
     if let Some(device) = &device {
         if !statfs(DESCRIPTORS).is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC) {
             return Err(Error::new(
