@@ -458,3 +458,58 @@ fn a_copy_of_the_root_is_another_one_and_there_is_no_way_back() {
     // There it is the user's own tree that is covered.
     server.mount(Path::new("tmpfs"), Path::new("/etc"), "tmpfs", 0, "").expect("tmpfs");
 }
+
+#[test]
+fn loop_devices_are_the_hosts_in_every_root() {
+    let Some(mut server) = Server::new() else { return };
+    let Some(file) = image(&server, "image") else { return };
+    if !Path::new("/dev/loop-control").exists() {
+        println!("skipped: no loop devices");
+        return;
+    }
+    let root = server.directory("root");
+    server.directory("root/dev");
+    // A node that another program's device could be.
+    fs::write(root.join("dev/loop-control"), "").expect("file");
+    attach(&mut server, &file, 0).expect("attached");
+    chroot(&mut server, &root).expect("changed");
+    attach(&mut server, &file, 0).expect("attached");
+    let made: Vec<_> =
+        fs::read_dir(root.join("dev")).expect("dev").map(|node| node.expect("node").file_name()).collect();
+    assert_eq!(made, ["loop-control"]);
+}
+
+/// A /dev with loop-control and no loop device.
+fn bare_dev(_: &Path) {
+    let numbers = rustix::fs::stat("/dev/loop-control").map_or(0, |about| about.st_rdev);
+    node_alone(numbers);
+}
+
+/// A /dev in which another device has the name of loop-control.
+fn wrong_dev(_: &Path) {
+    node_alone(rustix::fs::stat("/dev/null").expect("null").st_rdev);
+}
+
+fn node_alone(numbers: u64) {
+    let none = None::<&str>;
+    mount(Some("dev"), "/dev", Some("tmpfs"), MsFlags::empty(), Some("mode=755")).expect("dev");
+    mount(Some("none"), "/sys", Some("tmpfs"), MsFlags::empty(), none).expect("sys");
+    let (kind, mode) = (rustix::fs::FileType::CharacterDevice, rustix::fs::Mode::from_raw_mode(0o660));
+    rustix::fs::mknodat(rustix::fs::CWD, "/dev/loop-control", kind, mode, numbers).expect("node");
+}
+
+#[test]
+fn no_node_is_made_and_no_other_device_opened() {
+    if !Path::new("/dev/loop-control").exists() {
+        println!("skipped: no loop devices");
+        return;
+    }
+    let Some(mut server) = Server::of(&Options::default(), bare_dev) else { return };
+    let Some(file) = image(&server, "image") else { return };
+    // Missing nodes are waited for as devices are that were removed meanwhile.
+    let error = attach(&mut server, &file, 0).expect_err("refused");
+    assert!(error.contains("open /dev/loop") && error.contains("no such file or directory"), "{error}");
+    let Some(mut server) = Server::of(&Options::default(), wrong_dev) else { return };
+    let error = attach(&mut server, &file, 0).expect_err("refused");
+    assert!(error.contains("open /dev/loop-control: it is not the device 10:237"), "{error}");
+}

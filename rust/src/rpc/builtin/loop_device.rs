@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
 use rustix::thread::CapabilitySet;
@@ -99,7 +99,7 @@ pub static METHOD: Builtin = Builtin {
     args: LoopArgs::gob_type,
     secrets: &[],
     add: |set, builtin, _| {
-        let devices = Devices::default();
+        let devices = Devices::new();
         builtin.answered_by(set, move |args: LoopArgs| {
             let wanted = Wanted::new(args.mode, &args.info, args.max_devices, args.shared)?;
             with_descriptor(args.image_fd, |image| devices.serve(image, &wanted))
@@ -114,7 +114,7 @@ pub static METHOD_BY_PATH: Builtin = Builtin {
     args: LoopPathArgs::gob_type,
     secrets: &[],
     add: |set, builtin, _| {
-        let devices = Devices::default();
+        let devices = Devices::new();
         builtin.answered_by(set, move |args: LoopPathArgs| {
             let wanted = Wanted::new(args.mode, &args.info, args.max_devices, args.shared)?;
             match args.image.strip_prefix(b"/proc/self/fd/") {
@@ -232,20 +232,23 @@ fn check(image: BorrowedFd<'_>, wanted: &Wanted) -> Result<()> {
 }
 
 /// The devices that a server gave out.
-#[derive(Default)]
 struct Devices {
     open: Mutex<BTreeMap<u32, OwnedFd>>,
-    /// The group of loop devices. Read once: a later root directory is an image's.
-    group: OnceLock<u32>,
+    host: Result<nodes::Host>,
 }
 
 impl Devices {
+    fn new() -> Devices {
+        Devices { open: Mutex::default(), host: nodes::Host::noted(policy::server().is_some()) }
+    }
+
     fn serve(&self, image: BorrowedFd<'_>, wanted: &Wanted) -> Result<i64, CallbackError> {
         check(image, wanted)?;
         let policy = policy::server();
         let judged = policy.map(|policy| policy.permits_loop_device(image, wanted.info.flags)).transpose()?;
-        let _ids = raise::root_file_ids(|| *self.group.get_or_init(nodes::disk_group))?;
-        let (number, device) = attach::attach(image, wanted)?;
+        let host = self.host.as_ref().map_err(|error| failed(error.to_string()))?;
+        let _ids = raise::root_file_ids(|| host.group())?;
+        let (number, device) = attach::attach(host, image, wanted)?;
         if let (Some(policy), Some(judged)) = (policy, judged) {
             let made = fstat(&device).tried(|| "look at the loop device")?;
             policy.made(made.st_rdev, judged);

@@ -12,7 +12,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use rustix::fs::{OFlags, Stat, fstat};
 
-use super::{Wanted, failed, nodes};
+use super::nodes::{self, Host};
+use super::{Wanted, failed};
 use crate::error::{Error, Result, Tried};
 use crate::ffi::sys::loop_device::{self as sys, AUTOCLEAR, READ_ONLY, Status};
 
@@ -26,17 +27,17 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const REFUSALS: u32 = 16;
 
 /// The number of a device that serves the image, and an open descriptor that keeps it.
-pub fn attach(image: BorrowedFd<'_>, wanted: &Wanted) -> Result<(u32, OwnedFd)> {
+pub fn attach(host: &Host, image: BorrowedFd<'_>, wanted: &Wanted) -> Result<(u32, OwnedFd)> {
     let during = |error: Error| error.during("attach the image to a loop device");
-    let control = nodes::open_control().map_err(during)?;
+    let control = host.open_control().map_err(during)?;
     if wanted.shared {
         let about = fstat(image).tried(|| "look at the image").map_err(during)?;
         lock(&control, &about);
-        if let Some(found) = serving(&about, wanted) {
+        if let Some(found) = serving(host, &about, wanted) {
             return Ok(found);
         }
     }
-    free(&control, image, wanted)
+    free(host, &control, image, wanted)
 }
 
 /// Waits for others who look for a device for the same file, until `control` is closed. A lock of a byte of /dev/loop-control:
@@ -64,11 +65,11 @@ fn lock(control: &OwnedFd, about: &Stat) {
 
 /// A device that serves the same part of the same file. Only those are opened whose offset and limit are the same. What it
 /// says is read after it was opened: from then on it cannot let go of its file.
-fn serving(about: &Stat, wanted: &Wanted) -> Option<(u32, OwnedFd)> {
+fn serving(host: &Host, about: &Stat, wanted: &Wanted) -> Option<(u32, OwnedFd)> {
     let Status { offset, size_limit, flags, .. } = wanted.info;
     let candidates = nodes::serving(offset, size_limit);
     candidates.into_iter().filter(|number| *number < wanted.below).find_map(|number| {
-        let device = nodes::open_device(number, OFlags::RDONLY).ok()?;
+        let device = host.open_device(number, OFlags::RDONLY).ok()?;
         let status = sys::status(&device).ok()?;
         let same = (status.device, status.inode, status.offset, status.size_limit, status.flags & READ_ONLY)
             == (about.st_dev, about.st_ino, offset, size_limit, flags & READ_ONLY);
@@ -78,7 +79,7 @@ fn serving(about: &Stat, wanted: &Wanted) -> Option<(u32, OwnedFd)> {
     })
 }
 
-fn free(control: &OwnedFd, image: BorrowedFd<'_>, wanted: &Wanted) -> Result<(u32, OwnedFd)> {
+fn free(host: &Host, control: &OwnedFd, image: BorrowedFd<'_>, wanted: &Wanted) -> Result<(u32, OwnedFd)> {
     let deadline = Instant::now() + PATIENCE;
     let (mut last, mut refusals) = (None, 0);
     loop {
@@ -91,7 +92,7 @@ fn free(control: &OwnedFd, image: BorrowedFd<'_>, wanted: &Wanted) -> Result<(u3
             None if offered < wanted.below => offered,
             None => return Err(none_free(wanted.below)),
         };
-        match one(number, image, wanted) {
+        match one(host, number, image, wanted) {
             Ok(device) => return Ok((number, device)),
             Err(error) if !passes(&error) || Instant::now() >= deadline => {
                 return Err(error.during("attach the image to a loop device"));
@@ -129,9 +130,9 @@ fn none_free(below: u32) -> Error {
 }
 
 /// Attaches the image to this very device.
-fn one(number: u32, image: BorrowedFd<'_>, wanted: &Wanted) -> Result<OwnedFd> {
+fn one(host: &Host, number: u32, image: BorrowedFd<'_>, wanted: &Wanted) -> Result<OwnedFd> {
     let access = if wanted.read_only { OFlags::RDONLY } else { OFlags::RDWR };
-    let device = nodes::open_device(number, access)?;
+    let device = host.open_device(number, access)?;
     configure(&device, image, &wanted.info)
         .tried(|| format!("attach descriptor {} to /dev/loop{number}", image.as_raw_fd()))?;
     if wanted.read_only {
@@ -139,7 +140,7 @@ fn one(number: u32, image: BorrowedFd<'_>, wanted: &Wanted) -> Result<OwnedFd> {
     }
     // To keep it, reading is enough; kernels that protect what is mounted refuse the mount of a device that is open for
     // writing.
-    nodes::open_device(number, OFlags::RDONLY).inspect_err(|_| {
+    host.open_device(number, OFlags::RDONLY).inspect_err(|_| {
         let _ = sys::clear(&device);
     })
 }
