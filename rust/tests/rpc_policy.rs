@@ -401,7 +401,7 @@ fn nothing_covers_what_the_server_uses_of_the_host() {
 
 /// The bundled engine's methods ask as well.
 fn open_roots(folder: &Path) {
-    let construction = Construction::begin();
+    let construction = Construction::default();
     for path in ["/", "/usr/lib", "/etc", "/lib"] {
         for fresh in [false, true] {
             let error =

@@ -254,6 +254,16 @@ fn limits_are_the_programs() {
     ended.refused(&["set the limit RLIMIT_NOFILE"]);
 }
 
+/// A copy of it would be attached over the host's own, which root's server uses.
+#[test]
+fn a_root_is_not_among_the_hosts_programs() {
+    let Some(host) = Host::new() else { return };
+    for root in ["/usr/lib", "/etc", "/dev/shm"] {
+        host.pinion(&["run", "--setuid", "--root", root, "--", "true"])
+            .refused(&["the policy forbids: mounting over the host's programs"]);
+    }
+}
+
 #[test]
 fn the_hosts_name_stays() {
     let Some(host) = Host::new() else { return };

@@ -13,7 +13,7 @@ mod tree;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use nix::errno::Errno;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -82,24 +82,20 @@ pub struct SetDomainname {
 }
 
 /// The root under construction, in the RPC server.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Construction {
     root: Mutex<Option<Root>>,
-    host: Host,
+    /// Noted with the first request: when the methods are registered there is no policy yet.
+    host: OnceLock<Host>,
 }
 
 impl Construction {
-    /// To be made before the first request, for a policy's sake.
-    pub fn begin() -> Construction {
-        Construction { root: Mutex::default(), host: Host::noted() }
-    }
-
     /// See [`OpenRoot`].
     pub fn open_root(&self, request: &OpenRoot) -> Result<()> {
         let opened = || -> Result<OwnedFd> {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let directory = openat(CWD, Path::new(&request.path), flags, Mode::empty()).tried(|| "open it")?;
-            self.host.permits_target(directory.as_fd())?;
+            self.host.get_or_init(Host::noted).permits_target(directory.as_fd())?;
             own_mount(&directory, request.fresh)
         };
         let root = opened().map_err(|error| error.during(format!("prepare the root {:?}", request.path)))?;

@@ -71,7 +71,7 @@ impl ActionReply {
 
 /// The engine's methods, which share one root under construction.
 pub fn set() -> MethodSet {
-    let construction = Arc::new(Construction::begin());
+    let construction = Arc::new(Construction::default());
     let set = MethodSet::new();
     let set = add(set, OPEN_ROOT, &construction, Construction::open_root);
     let set = add(set, MOUNTS, &construction, Construction::mount);

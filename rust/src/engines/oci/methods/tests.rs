@@ -30,7 +30,7 @@ impl Place {
         fs::create_dir_all(directory.join("root")).expect("root");
         fs::create_dir_all(directory.join("outside/sub")).expect("outside");
         fs::write(directory.join("outside/canary"), "alive").expect("canary");
-        Place { directory, construction: Construction::begin() }
+        Place { directory, construction: Construction::default() }
     }
 
     fn outside(&self) -> String {
@@ -348,7 +348,7 @@ fn owners_are_shown_through_id_maps() {
 
 #[test]
 fn nothing_is_done_without_a_root() {
-    let construction = Construction::begin();
+    let construction = Construction::default();
     let error = construction.mount(&Mounts { mounts: vec![] }).expect_err("refused").to_string();
     assert_eq!(error, "no root is under construction");
     assert!(construction.enter(&Enter { read_only: false }).is_err());
