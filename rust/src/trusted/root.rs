@@ -33,22 +33,25 @@ impl Place {
     }
 }
 
-/// The root directory that a process has at one time. It stays open: the number of its mount goes to no other one.
+/// The root directory that a process has at one time.
 #[derive(Debug)]
-pub struct Root(Option<(Place, OwnedFd)>);
+pub struct Root {
+    place: Option<Place>,
+    _held: Option<OwnedFd>,
+}
 
 impl Root {
-    /// The present one.
-    pub fn present() -> Root {
-        let opened = open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        Root(opened.ok().and_then(|root| Some((Place::of(&root).ok()?, root))))
+    /// The present one. Where it is `held` open the number of its mount goes to no other one, whatever is mounted and taken away.
+    pub fn present(held: bool) -> Root {
+        let opened = open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok();
+        let place = opened.as_ref().and_then(|root| Place::of(root).ok());
+        Root { place, _held: opened.filter(|_| held) }
     }
 
     /// Whether the process still has it. Errors: it cannot be told.
     pub fn is_present(&self) -> Result<bool> {
-        let (noted, _) =
-            self.0.as_ref().ok_or_else(|| Error::new(ErrorKind::System, "the root directory is unknown"))?;
-        Ok(*noted == Place::at(CWD, c"/")?)
+        let noted = self.place.ok_or_else(|| Error::new(ErrorKind::System, "the root directory is unknown"))?;
+        Ok(noted == Place::at(CWD, c"/")?)
     }
 
     /// As [`Program::find`], while this is still the root: what an image has under that name, owned by root as well, must
@@ -71,10 +74,11 @@ mod tests {
 
     #[test]
     fn another_root_has_no_programs_of_the_host() {
-        assert!(Root::present().find("sh", &[0], "").is_ok());
+        assert!(Root::present(true).find("sh", &[0], "").is_ok());
         let other = open("/proc", OFlags::PATH, Mode::empty()).unwrap();
-        let error = Root(Some((Place::of(&other).unwrap(), other))).find("sh", &[0], "").err().unwrap();
+        let root = |place| Root { place, _held: None };
+        let error = root(Some(Place::of(&other).unwrap())).find("sh", &[0], "").err().unwrap();
         assert_eq!((error.kind(), error.help()), (ErrorKind::Refused, Some("call this before Chroot")));
-        assert!(Root(None).find("sh", &[0], "").is_err());
+        assert!(root(None).find("sh", &[0], "").is_err());
     }
 }

@@ -36,6 +36,7 @@ names in place of some words.
 - Where a running container is joined, master has one thread, calls no engine and drops to the real user for good.
 - In the setuid flows an engine may get root back in master by its own raw calls and put it aside again (user ids u,
   u, 0, nothing effective), also at the entry of CleanupContainer.
+- Under a policy the RPC server has directories of the host's open to be looked at (O_PATH), as long as it lives.
 - The RPC server's bounding set is larger where the engine has asked for nvidia-container-cli. While a method runs
   more may be effective there: docs/wire.md.
 - Not compared around callbacks: supplementary groups, and the bounding set, which nobody can add to and which takes a

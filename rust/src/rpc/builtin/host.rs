@@ -76,7 +76,7 @@ impl Tree {
     fn present() -> Result<Tree> {
         // A directory's user need not be allowed to search it.
         let _raised = raise::raise(CapabilitySet::DAC_READ_SEARCH)?;
-        let mut tree = Tree { root: Root::present(), kept: Vec::new(), above: Vec::new() };
+        let mut tree = Tree { root: Root::present(true), kept: Vec::new(), above: Vec::new() };
         for path in KEPT.map(Path::new) {
             // What is a link itself is found in another directory than what it leads to.
             let named = path.parent().map(directory).transpose()?.flatten();
