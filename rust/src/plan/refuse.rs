@@ -44,7 +44,7 @@ pub fn forbidden(settings: &Settings, facts: &Facts) -> Result<()> {
                 && settings.newgidmap.is_none()
                 && settings.allow_setgroups
                 && facts.effective & CapabilitySet::SETGID.bits() == 0,
-            "setgroups is not allowed in a user namespace whose group id map an ordinary user writes (newgidmap may)",
+            "setgroups is not allowed in a user namespace whose group id map is written without CAP_SETGID (newgidmap may)",
         ),
         (
             // clone(2) makes no thread while children are born elsewhere, and the way back takes rights on the host.

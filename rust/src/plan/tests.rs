@@ -87,7 +87,7 @@ fn every_forbidden_combination_is_named() {
         ),
         (Settings { target_uid: Some(5), ..Settings::default() }, root(), "without a target group id"),
         (Settings { target_gids: vec![0], ..base() }, user(), "target group ids where setgroups is denied"),
-        (Settings { allow_setgroups: true, ..base() }, user(), "whose group id map an ordinary user writes"),
+        (Settings { allow_setgroups: true, ..base() }, user(), "whose group id map is written without CAP_SETGID"),
         (
             Settings {
                 join: BTreeMap::from([

@@ -165,7 +165,7 @@ pub const ROWS: &[Row] = &[
     effect("SetAllowSetgroups", "jJp", r#"{"target_gids": [5, 6]}"#, r#"{"target_gids": [5, 6], "allow_setgroups": true}"#, See::Status("Groups"), Nothing("the root of the user namespace may set groups")),
     effect("SetAllowSetgroups", "hH", "{}", r#"{"allow_setgroups": true}"#, See::File("setgroups"), Sees("allow")),
     effect("SetAllowSetgroups", "hH", NOT_ROOT_GROUPS, NOT_ROOT_ALLOW, See::Status("Groups"), Sees("100004 100005")),
-    refused("SetAllowSetgroups", "uU", r#"{"allow_setgroups": true}"#, "setgroups is not allowed in a user namespace whose group id map an ordinary user writes"),
+    refused("SetAllowSetgroups", "uU", r#"{"allow_setgroups": true}"#, "setgroups is not allowed in a user namespace whose group id map is written without CAP_SETGID"),
     refused("SetAllowSetgroups", "hH", r#"{"allow_setgroups": true, "gid_map": [[0, 1000, 1]]}"#, "setgroups with a map of nothing but the own group"),
     refused("SetAllowSetgroups", "sSq", r#"{"allow_setgroups": true}"#, "setgroups is not allowed in the setuid flow without a user namespace"),
 

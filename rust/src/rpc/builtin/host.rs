@@ -2,6 +2,7 @@
 //! Where a server with the host's rights and a policy lets nobody mount. As long as its root is the host's it executes
 //! programs and trusts files there: what a client puts over them would be executed and trusted in their place.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -44,7 +45,7 @@ const KEPT: [&str; 22] = [
 /// How a directory is opened that is only looked at.
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// What the server knows of the host's tree from its start on.
+/// What the server knows of the host's tree from before its first mount on.
 #[derive(Debug)]
 pub struct Host(Option<Result<Tree>>);
 
@@ -57,7 +58,7 @@ struct Tree {
 }
 
 impl Host {
-    /// To be called before the first request. Where no policy is asked, everything is permitted.
+    /// To be called before the first mount. Where no policy is asked, everything is permitted.
     pub fn noted() -> Host {
         Host(policy::server().map(|_| Tree::present()))
     }
@@ -77,20 +78,31 @@ impl Tree {
         // A directory's user need not be allowed to search it.
         let _raised = raise::raise(CapabilitySet::DAC_READ_SEARCH)?;
         let mut tree = Tree { root: Root::present(true), kept: Vec::new(), above: Vec::new() };
-        for path in KEPT.map(Path::new) {
-            // What is a link itself is found in another directory than what it leads to.
-            let named = path.parent().map(directory).transpose()?.flatten();
-            let opened = directory(path)?;
-            let led = opened.as_ref().map(|opened| Upwards::from(opened).map(|upwards| upwards.skip(1))).transpose()?;
-            let named = named.map(Upwards::from).transpose()?;
-            for above in named.into_iter().flatten().chain(led.into_iter().flatten()) {
-                tree.above.push(above?);
+        // What is a link itself is found in another directory than what it leads to.
+        for parent in KEPT.iter().filter_map(|path| Path::new(path).parent()).collect::<BTreeSet<_>>() {
+            if let Some(opened) = directory(parent)? {
+                tree.add_above(Upwards::from(opened)?)?;
             }
-            if let Some(opened) = opened {
+        }
+        for path in KEPT.map(Path::new) {
+            if let Some(opened) = directory(path)? {
+                tree.add_above(Upwards::from(&opened)?.skip(1))?;
                 tree.kept.push((Place::of(&opened)?, opened));
             }
         }
         Ok(tree)
+    }
+
+    /// Up to one that is known, and with it all above that.
+    fn add_above(&mut self, upwards: impl Iterator<Item = Result<Place>>) -> Result<()> {
+        for above in upwards {
+            let above = above?;
+            if self.above.contains(&above) {
+                break;
+            }
+            self.above.push(above);
+        }
+        Ok(())
     }
 
     fn permits_target(&self, target: BorrowedFd<'_>) -> Result<()> {

@@ -5,6 +5,7 @@ mod judged;
 mod onto;
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
 
 use rustix::thread::CapabilitySet;
 use serde::de::DeserializeOwned;
@@ -79,10 +80,10 @@ pub static METHOD: Builtin = Builtin {
     args: MountArgs::gob_type,
     secrets: &[],
     add: |set, builtin, options| {
-        let (resolver, host) = (options.resolver, Host::noted());
+        let (resolver, host) = (options.resolver, OnceLock::new());
         add(set, builtin, options, move |args: MountArgs| {
             let _raised = raise_for(&args.filesystem)?;
-            Ok(mount_beneath(&args, resolver, &host).err())
+            Ok(mount_beneath(&args, resolver, host.get_or_init(Host::noted)).err())
         })
     },
 };

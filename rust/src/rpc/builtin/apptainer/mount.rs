@@ -2,6 +2,7 @@
 //! Mount: mount(2) on any path.
 
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 use nix::mount::MsFlags;
 use rustix::fs::{Mode, OFlags, open};
@@ -38,10 +39,10 @@ pub static METHOD: Builtin = Builtin {
     args: MountArgs::gob_type,
     secrets: &[],
     add: |set, builtin, options| {
-        let host = Host::noted();
+        let host = OnceLock::new();
         mount::add(set, builtin, options, move |args: MountArgs| {
             let _raised = mount::raise_for(&args.filesystem)?;
-            Ok(mount_anywhere(&args, &host).err())
+            Ok(mount_anywhere(&args, host.get_or_init(Host::noted)).err())
         })
     },
 };
