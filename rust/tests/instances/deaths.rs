@@ -109,7 +109,7 @@ fn a_start_that_is_asked_to_end_leaves_nothing() {
         let seen = finish(child);
         assert_eq!((seen.exit, seen.out.as_str()), (-libc::SIGTERM, ""), "{flow:?}: {}", seen.err);
         // Master, if there was one by then.
-        let said = seen.err.is_empty() || seen.err.contains("the process that waited for it is gone");
+        let said = seen.err.is_empty() || seen.err.contains("who waited for it was asked to end, or is gone");
         assert!(said, "{flow:?}: {}", seen.err);
         assert!(!starter.lives() && world.listed(&name).is_none(), "{flow:?}");
         assert_eq!(world.files(&name), Vec::<String>::new(), "{flow:?}");
