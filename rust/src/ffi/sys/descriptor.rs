@@ -98,15 +98,15 @@ pub fn close_inherited(first: RawFd) -> Result<()> {
     Ok(())
 }
 
-/// The numbers from `first` on that may be open; all up to the descriptor limit where there is no /proc, in which nobody else could
-/// find them either.
+/// The numbers from `first` on that may be open; where there is no /proc, in which nobody else could find them either, those within the
+/// descriptor limit up to 65,535: the limit can be a billion.
 pub fn open_from(first: RawFd) -> Result<Vec<RawFd>> {
     match std::fs::read_dir("/proc/self/fd") {
         Ok(open) => {
             let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
             Ok(numbers.filter(|number| *number >= first).collect())
         }
-        Err(_) => Ok((first..limit()?).collect()),
+        Err(_) => Ok((first..limit()?.min(1 << 16)).collect()),
     }
 }
 
