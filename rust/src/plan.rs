@@ -83,6 +83,13 @@ pub struct Descriptors {
     pub image: Option<i32>,
 }
 
+impl Descriptors {
+    /// Whether the descriptor with this number keeps it.
+    pub fn stays(&self, number: i32) -> bool {
+        self.kept.contains(&number) || self.image == Some(number)
+    }
+}
+
 /// Everything about one start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {

@@ -67,8 +67,7 @@ pub fn standard_streams() -> Result<()> {
 /// working directory. `own` are the core's descriptors, which nothing may replace.
 pub fn descriptors(wanted: &Descriptors, arrived: Vec<(RawFd, OwnedFd)>, own: &[BorrowedFd<'_>]) -> Result<()> {
     let highest = arrived.iter().map(|(number, _)| *number).max().unwrap_or(0);
-    let stays = |number: &RawFd| wanted.kept.contains(number) || wanted.image == Some(*number);
-    if let Some(number) = own.iter().map(AsRawFd::as_raw_fd).find(stays) {
+    if let Some(number) = own.iter().map(AsRawFd::as_raw_fd).find(|number| wanted.stays(*number)) {
         return Err(Error::invalid(format!("keep descriptor {number}: it belongs to the starter")));
     }
     // Out of the way first: a number to be taken may be one at which another has arrived.
@@ -83,7 +82,7 @@ pub fn descriptors(wanted: &Descriptors, arrived: Vec<(RawFd, OwnedFd)>, own: &[
         if wanted.working_directory == Some(number) {
             nix::unistd::fchdir(&fd).tried(|| "change to the working directory that PrepareConfig set")?;
         }
-        if stays(&number) {
+        if wanted.stays(number) {
             descriptor::install(fd.as_fd(), number)?;
         }
     }

@@ -99,7 +99,7 @@ fn decide(
     let Decision { settings, declaration, engine_name, native_rpc } = decision;
     let plan = Plan::make(&settings, &start.facts, &declaration)?;
     let mut process = Some(child);
-    if !descriptors.is_empty() {
+    if descriptors.iter().any(|(number, _)| plan.descriptors.stays(*number)) {
         // Its pidfd may have one of the numbers that are to be taken.
         end(start, &mut process)?;
     }
