@@ -603,12 +603,12 @@ static int holds(const char *path, const char *words)
 	return held;
 }
 
-/* What a scenario sees is not to hang on which of master's threads is faster. */
-static pinion_error *let_create_container_begin(const char *log)
+/* Waits until a callback has begun. */
+static pinion_error *await_callback(const char *log, const char *callback)
 {
 	int held;
 
-	while ((held = holds(log, "CreateContainer")) == 0)
+	while ((held = holds(log, callback)) == 0)
 		sched_yield();
 	return held < 0 ? failed("read %s", log) : NULL;
 }
@@ -644,10 +644,15 @@ static pinion_error *monitor_container(void *data, int32_t container, pinion_sig
 	const char *how = told(config, "MonitorContainer");
 	pinion_error *error = NULL;
 
+	/* What a scenario sees is not to hang on which of master's threads is faster. */
 	if (how != NULL)
-		error = let_create_container_begin(config->log);
+		error = await_callback(config->log, "CreateContainer");
 	if (error == NULL)
 		error = enter(config, "MonitorContainer", "");
+	if (error == NULL && how != NULL && strcmp(how, "leave") == 0) {
+		*status = W_EXITCODE(5, 0);
+		return await_callback(config->log, "PostStartProcess");
+	}
 	if (error == NULL)
 		error = watch_over(container, signals, how != NULL && strcmp(how, "end by SIGTERM") == 0, status);
 	return error;

@@ -308,13 +308,15 @@ impl Operations for Probe {
         let config = self.config();
         if config.fail.contains_key("MonitorContainer") {
             // The other activity comes first, so that what a scenario sees does not hang on which thread is faster.
-            while !std::fs::read_to_string(&config.log)?.contains("CreateContainer") {
-                std::thread::yield_now();
-            }
+            await_callback(&config.log, "CreateContainer")?;
         }
         self.enter("MonitorContainer", "")?;
         let container = nix::unistd::Pid::from_raw(container);
         let how = config.fail.get("MonitorContainer").map(String::as_str);
+        if how == Some("leave") {
+            await_callback(&config.log, "PostStartProcess")?;
+            return Ok(WaitStatus::exit(5));
+        }
         loop {
             match signals.next()? {
                 None => return Err("cancelled".into()),
@@ -337,6 +339,14 @@ impl Operations for Probe {
     fn cleanup_host(&self, _: &Context) -> CallbackResult {
         self.enter("CleanupHost", &format!("alive={:?}", alive(&self.config().watch)))
     }
+}
+
+/// Waits until a callback has begun.
+fn await_callback(log: &str, name: &str) -> CallbackResult {
+    while !std::fs::read_to_string(log)?.contains(name) {
+        std::thread::yield_now();
+    }
+    Ok(())
 }
 
 fn reap(container: nix::unistd::Pid) -> CallbackResult<Option<WaitStatus>> {

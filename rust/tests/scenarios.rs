@@ -101,6 +101,46 @@ fn every_scenario_ends_as_it_says() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
+/// Of a container that its monitor has left nothing is cleaned up while it lives.
+#[test]
+fn what_a_monitor_leaves_is_ended_before_the_clean_up() {
+    if !common::is_root() {
+        println!("left out: all of it: needs root");
+        return;
+    }
+    let configuration = serde_json::json!({ "create": ["pid", "mount"], "exec": ["/bin/sleep", "1000"],
+        "fail": { "MonitorContainer": "leave" } });
+    for way in Starter::ways() {
+        let run = Starter::begins(way).launch("root", &configuration).run();
+        assert_eq!(run.exit, 5, "{way}: {run}");
+        let time = |event: Value| event["t"].as_u64().expect("time");
+        let ended = run.events("child").find(|event| event["of"] == "container").map(time);
+        let cleaned = run.events("callback").find(|event| event["name"] == "CleanupContainer").map(time);
+        assert!(ended.is_some() && ended < cleaned, "{way}: {ended:?} {cleaned:?}: {run}");
+        run.nothing_left().expect("nothing is left");
+    }
+}
+
+/// The journal is undone also where CleanupHost fails.
+#[test]
+fn what_is_noted_is_undone_when_clean_up_fails() {
+    if !common::is_root() {
+        println!("left out: all of it: needs root");
+        return;
+    }
+    let starter = Starter::probe();
+    for fails in ["PrepareConfig", "CreateContainer"] {
+        let configuration = serde_json::json!({ "create": ["pid", "mount"], "exec": ["/bin/true"],
+            "make": ["$DIR/made"], "fail": { fails: "error", "CleanupHost": "error" } });
+        let mut launch = starter.launch("root", &configuration);
+        launch.cleanup_host = true;
+        let run = launch.run();
+        assert_eq!(run.exit, 255, "{run}");
+        assert!(run.stderr.contains("CleanupHost was told to fail"), "{run}");
+        run.nothing_left().unwrap_or_else(|left| panic!("{fails}: {left}: {run}"));
+    }
+}
+
 /// Root in a container, a service or a virtual machine often lacks some capability. A start works without it, or says
 /// which one it lacks.
 #[test]

@@ -11,22 +11,27 @@ import (
 )
 
 func (p *probe) MonitorContainer(container int, signals chan os.Signal) (syscall.WaitStatus, error) {
-	if p.config.Fail["MonitorContainer"] != "" {
-		if err := letCreateContainerBegin(p.config.Log); err != nil {
+	how := p.config.Fail["MonitorContainer"]
+	if how != "" {
+		// What a scenario sees is not to hang on which of master's threads is faster.
+		if err := awaitCallback(p.config.Log, "CreateContainer"); err != nil {
 			return 0, err
 		}
 	}
 	if err := p.enter("MonitorContainer", ""); err != nil {
 		return 0, err
 	}
-	return watchOver(container, signals, p.config.Fail["MonitorContainer"] == "end by SIGTERM")
+	if how == "leave" {
+		return syscall.WaitStatus(5 << 8), awaitCallback(p.config.Log, "PostStartProcess")
+	}
+	return watchOver(container, signals, how == "end by SIGTERM")
 }
 
-// letCreateContainerBegin waits: what a scenario sees is not to hang on which of master's threads is faster.
-func letCreateContainerBegin(log string) error {
+// awaitCallback waits until a callback has begun.
+func awaitCallback(log, callback string) error {
 	for {
 		text, err := os.ReadFile(log)
-		if err != nil || strings.Contains(string(text), "CreateContainer") {
+		if err != nil || strings.Contains(string(text), callback) {
 			return err
 		}
 		runtime.Gosched()

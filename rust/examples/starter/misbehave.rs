@@ -28,7 +28,7 @@
 //!
 //! InitConfig, for which any word will do, makes a thread. CreateContainer can also `disconnect` and hang, or `exec in the server`: it
 //! calls the engine's RPC method Exec, which does that, and returns well. MonitorContainer can `end by SIGTERM`: it returns an error when
-//! that comes.
+//! that comes; or `leave`: once PostStartProcess is called it returns exit code 5, whatever the container does.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

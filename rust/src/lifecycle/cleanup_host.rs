@@ -18,6 +18,7 @@ use crate::lifecycle::journal::Journal;
 use crate::lifecycle::messages::{Channel, FromHostProcess, Received, ToHostProcess, channel};
 use crate::lifecycle::pending::{Pending, Work};
 use crate::lifecycle::roles::Role;
+use crate::log;
 
 /// The exit code of either if anything fails.
 const FAILED: i32 = 1;
@@ -171,7 +172,10 @@ impl CleanUp {
     /// that has gained privileges when it was executed has lost the signal of its parent's death by that (execve(2)).
     fn await_container(&self) -> Result<()> {
         let Some(pidfd) = &self.container else { return Ok(()) };
-        sys::process::send_signal(pidfd, libc::SIGKILL)?;
+        if let Err(error) = sys::process::send_signal(pidfd, libc::SIGKILL) {
+            // It has become another user's.
+            log::warning(format_args!("end the container: {error}: waiting for its end"));
+        }
         sys::event::wait_readable(&[pidfd.as_fd()], None).map(drop)
     }
 

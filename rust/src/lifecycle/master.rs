@@ -21,7 +21,7 @@ use crate::ffi::sys;
 use crate::lifecycle::FAILURE;
 use crate::lifecycle::callback::{UmaskWatch, call_checked, silent};
 use crate::lifecycle::check::check;
-use crate::lifecycle::child::{Child, Silence};
+use crate::lifecycle::child::{Child, Ended, Silence};
 use crate::lifecycle::container::MasterEnds;
 use crate::lifecycle::daemon::Waiter;
 use crate::lifecycle::ending::conclude;
@@ -238,14 +238,14 @@ impl Run<'_> {
     /// Cancels, kills, reaps, cleans up.
     fn conclude(&mut self, decided: Result<WaitStatus>) -> Result<WaitStatus> {
         self.context.cancel()?;
+        // What cannot be ended is cleaned up after all the same.
         let (fatal, status) = match decided {
-            Ok(status) => {
-                // Reaped by whoever monitored.
-                self.child.release();
-                (None, status)
-            }
+            Ok(status) => (self.end_left_over().err(), status),
             Err(error) => {
-                let status = self.end_container()?;
+                let status = self.end_container().unwrap_or_else(|error| {
+                    log::error(&error);
+                    WaitStatus::exit(FAILURE)
+                });
                 (Some(self.explained(error)), status)
             }
         };
@@ -280,6 +280,18 @@ impl Run<'_> {
         if let Err(error) = cleaned {
             log::error(&error.during("container cleanup failed"));
         }
+    }
+
+    /// Whoever monitored has reaped the container process. One that still lives was not waited for: nothing is cleaned up under it.
+    fn end_left_over(&mut self) -> Result<()> {
+        match self.child.ended()? {
+            Ended::Reaped => self.child.release(),
+            Ended::No | Ended::As(_) => {
+                self.child.kill()?;
+                self.child.wait()?;
+            }
+        }
+        Ok(())
     }
 
     /// Kills the container process and reaps it, unless that has been done: an engine's monitor, cancelled by now, comes first.

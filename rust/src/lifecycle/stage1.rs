@@ -216,13 +216,12 @@ impl Stage1 {
     }
 
     fn clean_up(&self, engine: &Engine) {
-        let cleaned = Context::new()
-            // Not refused where PrepareConfig has left the process as it should not be: somebody has to clean up.
-            .and_then(|context| {
-                call_checked(Callback::CleanupHost, Posture::read()?, || engine.operations.cleanup_host(&context))
-            })
-            .and_then(|()| self.hosts.journal().map_or(Ok(()), Journal::undo));
-        if let Err(error) = cleaned {
+        // Not refused where PrepareConfig has left the process as it should not be: somebody has to clean up.
+        let called = Context::new().and_then(|context| {
+            call_checked(Callback::CleanupHost, Posture::read()?, || engine.operations.cleanup_host(&context))
+        });
+        let undone = self.hosts.journal().map_or(Ok(()), Journal::undo);
+        if let Err(error) = called.and(undone) {
             log::error(&error.during("host cleanup failed"));
         }
     }
