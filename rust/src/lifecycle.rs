@@ -176,7 +176,7 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     let (engine_name, native_rpc, configuration) = (decided.engine_name, decided.native_rpc, decided.configuration);
     let mut child = match container::clone(&plan)? {
         Side::Container => {
-            drop((ends, start));
+            drop((ends, start, host_pid_namespace));
             let (ends, hosts, stage1) = (container_ends, std::mem::take(hosts), decided.process);
             return Ok(Container { plan, engine_name, native_rpc, configuration, ends, targets, hosts, stage1 }.live());
         }

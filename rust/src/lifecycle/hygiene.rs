@@ -2,6 +2,7 @@
 //! Steps 1, 4, 5 and 7: what a program must be like to start here, the environment emptied, standard streams repaired,
 //! stage 1's descriptors put where they belong.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -66,19 +67,10 @@ pub fn standard_streams() -> Result<()> {
 /// Step 7: installs the kept descriptors at the numbers that they had in stage 1, with close-on-exec, and changes to the
 /// working directory. `own` are the core's descriptors, which nothing may replace.
 pub fn descriptors(wanted: &Descriptors, arrived: Vec<(RawFd, OwnedFd)>, own: &[BorrowedFd<'_>]) -> Result<()> {
-    let highest = arrived.iter().map(|(number, _)| *number).max().unwrap_or(0);
     if let Some(number) = own.iter().map(AsRawFd::as_raw_fd).find(|number| wanted.stays(*number)) {
         return Err(Error::invalid(format!("keep descriptor {number}: it belongs to the starter")));
     }
-    // Out of the way first: a number to be taken may be one at which another has arrived.
-    let moved: Result<Vec<(RawFd, OwnedFd)>> = arrived
-        .into_iter()
-        .map(|(number, fd)| {
-            let fd = fcntl_dupfd_cloexec(&fd, highest + 1).tried(|| format!("keep descriptor {number}"))?;
-            Ok((number, fd))
-        })
-        .collect();
-    for (number, fd) in moved? {
+    for (number, fd) in out_of_the_way(arrived)? {
         if wanted.working_directory == Some(number) {
             nix::unistd::fchdir(&fd).tried(|| "change to the working directory that PrepareConfig set")?;
         }
@@ -87,4 +79,33 @@ pub fn descriptors(wanted: &Descriptors, arrived: Vec<(RawFd, OwnedFd)>, own: &[
         }
     }
     Ok(())
+}
+
+/// A number to be taken may be one at which another has arrived.
+fn out_of_the_way(arrived: Vec<(RawFd, OwnedFd)>) -> Result<Vec<(RawFd, OwnedFd)>> {
+    let numbers: BTreeSet<RawFd> = arrived.iter().map(|(number, _)| *number).collect();
+    let (mut moved, mut taken) = (Vec::with_capacity(arrived.len()), Vec::new());
+    for (number, mut fd) in arrived {
+        while numbers.contains(&fd.as_raw_fd()) {
+            let next = fcntl_dupfd_cloexec(&fd, 3).tried(|| format!("keep descriptor {number}"))?;
+            taken.push(std::mem::replace(&mut fd, next));
+        }
+        moved.push((number, fd));
+    }
+    Ok(moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_that_arrive_at_each_others_numbers_make_room() {
+        let opened = || OwnedFd::from(std::fs::File::open("/dev/null").expect("null"));
+        let (one, other, far) = (opened(), opened(), opened());
+        let numbers = [other.as_raw_fd(), one.as_raw_fd(), RawFd::MAX];
+        let moved = out_of_the_way(numbers.into_iter().zip([one, other, far]).collect()).expect("moved");
+        assert_eq!(moved.iter().map(|(number, _)| *number).collect::<Vec<_>>(), numbers);
+        assert!(moved.iter().all(|(_, fd)| !numbers.contains(&fd.as_raw_fd())), "{moved:?}");
+    }
 }
