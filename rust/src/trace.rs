@@ -30,12 +30,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
+use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
 use rustix::fs::FileType;
-use rustix::io::ReadWriteFlags;
+use rustix::io::{Errno, ReadWriteFlags};
 use serde_json::{Value, json};
 
 use crate::error::{Result, Tried};
+use crate::ffi::sys::signal;
 use crate::lifecycle::fault;
 use crate::lifecycle::roles::{Role, Step};
 
@@ -49,28 +51,40 @@ static PID: AtomicI32 = AtomicI32::new(0);
 /// Where the record goes to.
 struct Sink {
     fd: OwnedFd,
-    /// A socket can be written to without a signal when its reader is gone.
-    socket: bool,
+    kind: FileType,
 }
 
 impl Sink {
     /// Writes one line. A record that cannot be written must not change the life that it tells of.
     fn write(&self, line: &[u8]) {
-        if self.socket {
-            let _ = nix::sys::socket::send(self.fd.as_raw_fd(), line, MsgFlags::MSG_NOSIGNAL);
-            return;
+        match self.kind {
+            FileType::Socket => {
+                let _ = nix::sys::socket::send(self.fd.as_raw_fd(), line, MsgFlags::MSG_NOSIGNAL);
+            }
+            FileType::Fifo => self.write_to_pipe(line),
+            // At the file's end, whoever writes beside us: a descriptor that was not opened to append has one position for all
+            // processes, which the kernel does not guard in a file without a name (memfd_create(2)).
+            _ => {
+                let _ = rustix::io::pwritev2(&self.fd, &[IoSlice::new(line)], u64::MAX, ReadWriteFlags::APPEND);
+            }
         }
-        // At the file's end, whoever writes beside us: a descriptor that was not opened to append has one position for all
-        // processes, which the kernel does not guard in a file without a name (memfd_create(2)).
-        let _ = rustix::io::pwritev2(&self.fd, &[IoSlice::new(line)], u64::MAX, ReadWriteFlags::APPEND);
+    }
+
+    /// Without the signal that comes when the reader is gone.
+    fn write_to_pipe(&self, line: &[u8]) {
+        let blocked = signal::blocked();
+        signal::block(blocked | 1 << (libc::SIGPIPE - 1));
+        if rustix::io::write(&self.fd, line) == Err(Errno::PIPE) {
+            let _ = signal::take_pending(Signal::SIGPIPE);
+        }
+        signal::block(blocked);
     }
 }
 
 /// Starts the record. Called once, before the first process is made.
 pub fn start(fd: OwnedFd) -> Result<()> {
     let kind = rustix::fs::fstat(&fd).tried(|| "look at the record's descriptor")?.st_mode;
-    let socket = FileType::from_raw_mode(kind) == FileType::Socket;
-    let _ = SINK.set(Sink { fd, socket });
+    let _ = SINK.set(Sink { fd, kind: FileType::from_raw_mode(kind) });
     enter(Role::Starter, None);
     Ok(())
 }
@@ -153,7 +167,7 @@ mod tests {
     #[test]
     fn lines_of_two_writers_do_not_overwrite_each_other() {
         let file = rustix::fs::memfd_create("record", rustix::fs::MemfdFlags::CLOEXEC).expect("a file without a name");
-        let sink = Sink { fd: file, socket: false };
+        let sink = Sink { fd: file, kind: FileType::RegularFile };
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| (0..20_000).for_each(|_| sink.write(b"a line\n")));
