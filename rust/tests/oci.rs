@@ -3,11 +3,12 @@
 //! attack. Needs a static busybox; what needs root or runc too is left out without it, and says so.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -232,6 +233,29 @@ fn what_a_bundle_asks_for_reaches_its_program() {
     assert_eq!(seen, "/made/here\n0027\nh\nd\n100\n200\ntext\n1\nno");
 }
 
+/// The first process may not signal a program that has become another user.
+#[test]
+fn a_signal_that_cannot_be_delivered_ends_nothing() {
+    let Some(mut bundle) = Bundle::new().filter(|_| needs_root()) else { return };
+    let two = json!(["CAP_SETUID", "CAP_SETGID"]);
+    bundle.document["process"]["capabilities"] = json!({"bounding": two, "permitted": two, "effective": two});
+    fs::create_dir_all(bundle.in_root("etc")).expect("etc");
+    fs::write(bundle.in_root("etc/passwd"), "other:x:65534:65534::/:/bin/sh\n").expect("users");
+    let script = "exec busybox su -s /bin/sh other -c 'echo ready; exec sleep 1000'";
+    symlink("busybox", bundle.in_root("bin/sleep")).expect("link");
+    let mut command = bundle.run(&["--init", "--stop-timeout", "1"], &["sh", "-c", script]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("pinion");
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().expect("stdout")).read_line(&mut line).expect("ready");
+    assert_eq!(line, "ready\n");
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    for signal in [nix::sys::signal::Signal::SIGUSR1, nix::sys::signal::Signal::SIGTERM] {
+        nix::sys::signal::kill(pid, signal).expect("signal");
+    }
+    // Neither was delivered: it is killed at the end of its grace time.
+    assert_eq!(child.wait().expect("pinion").signal(), Some(libc::SIGKILL));
+}
+
 #[test]
 fn whatever_is_not_done_is_refused_by_its_name() {
     let Some(mut bundle) = Bundle::new() else { return };
@@ -360,4 +384,11 @@ fn a_record_and_a_table_of_times() {
     let lines = fs::read_to_string(&record).expect("record");
     assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{lines}");
     refused(pinion(&["run", "--record", "/proc/self/nothing"]), "--record");
+    // A record that nobody reads any more changes nothing.
+    let (reader, writer) = std::io::pipe().expect("pipe");
+    drop(reader);
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" run --record 3 sh -c 'exit 3' 3>&0", env!("CARGO_BIN_EXE_pinion")]);
+    let output = command.stdin(writer).output().expect("pinion");
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(3), ""));
 }

@@ -29,6 +29,8 @@ const AFTER_KILL: Duration = Duration::from_secs(60);
 /// Starts an instance, and returns when it runs.
 pub fn start(asked: Start) -> Result<i32> {
     container::check_descriptors(asked.container.preserve_fds)?;
+    // Where the caller ignores it, nobody is there to be waited for.
+    sys::signal::ignore(libc::SIGCHLD, false);
     let store = Store::open()?;
     let setuid = uses_setuid(asked.container.setuid);
     let record = Record::new(&asked.name, &new_id(), setuid)?;
@@ -86,8 +88,6 @@ fn launch(asked: &Start, record: &Record, file: &File, output: [OwnedFd; 2], set
     let launch = launch.waiter(waiter).stdin(null).stdout(out).stderr(err);
     // Who asks this process to end means the start, which is to clean up.
     sys::signal::block_all()?;
-    // Where the caller ignores it, nobody is there to be waited for.
-    sys::signal::ignore(libc::SIGCHLD, false);
     let master = Child::adopt(launch.spawn()?, Role::Master)?;
     let timeouts = Timeouts::default();
     let timeouts = asked.container.stop_timeout.map_or(timeouts, |seconds| timeouts.with_stop(seconds));

@@ -94,7 +94,11 @@ fn settle(kept: &[RawFd]) -> Result<()> {
 fn keep(store: &Store, mut streams: [Stream; 2]) -> Result<()> {
     loop {
         let own = pidfd_open(getpid(), PidfdFlags::empty()).tried(|| "open this process")?;
-        match clone(0).tried(|| "make the process that copies output")? {
+        let Ok(cloned) = clone(0) else {
+            // At the limit of processes. Alone is better than not at all.
+            return copy(store, &mut streams, &own).map(drop);
+        };
+        match cloned {
             Cloned::Child => {
                 if copy(store, &mut streams, &own)? {
                     return Ok(());

@@ -36,6 +36,20 @@ fn a_program_is_in_there_as_the_instances_own_is() {
     }
 }
 
+/// What a caller may not raise stays as it is.
+#[test]
+fn limits_are_the_instances_as_far_as_the_callers_own_allow() {
+    let Some(world) = World::of(Flow::Ranges) else { return };
+    let name = world.name("limits");
+    world.start(&name, "echo ready; sleep 1000");
+    for (own, seen) in [("150", "100\n150\n"), ("50", "50\n50\n"), ("1000", "100\n200\n")] {
+        let under = ["prlimit", &format!("--nofile={own}:{own}")];
+        let arguments = ["exec", &name, "sh", "-c", "ulimit -n; ulimit -Hn"];
+        let shown = run(world.pinion_of(world.uid(), &under, &arguments));
+        assert_eq!((shown.exit, shown.out.as_str(), shown.err.as_str()), (0, seen, ""), "{own}");
+    }
+}
+
 #[test]
 fn environment_and_directory_are_the_instances_and_what_is_asked_for() {
     for world in FLOWS.into_iter().filter_map(World::of) {

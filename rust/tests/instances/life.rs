@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::world::{FLOWS, Flow, Process, World, finish, run, until};
@@ -112,6 +114,22 @@ fn who_waits_ends_as_the_program_ended() {
         let seen = world.run(&["wait", "nobody"]);
         assert_eq!(seen.exit, 255, "{:?}", world.flow);
         assert!(seen.err.contains("there is no instance \"nobody\""), "{:?}: {}", world.flow, seen.err);
+    }
+}
+
+/// As an ordinary user's goes at the end of the last session.
+#[test]
+fn it_ends_as_ever_where_the_folder_of_records_has_gone() {
+    for world in FLOWS.into_iter().filter_map(World::of_root) {
+        let (flow, name) = (world.flow, world.name("folder"));
+        world.start(&name, "trap 'exit 37' HUP; echo ready; sleep 1000 & wait");
+        let tree = world.tree(&name);
+        let waiter = world.waiting(&name);
+        std::fs::remove_dir_all(world.state()).expect("folder");
+        kill(Pid::from_raw(tree.container), Signal::SIGHUP).expect("signal");
+        let seen = finish(waiter);
+        assert_eq!((seen.exit, seen.err.as_str()), (37, ""), "{flow:?}");
+        tree.until_gone("ended");
     }
 }
 

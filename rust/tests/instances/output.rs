@@ -84,7 +84,10 @@ fn who_copies_is_replaced_when_it_is_killed() {
     for world in FLOWS.into_iter().filter_map(World::of) {
         let (flow, name) = (world.flow, world.name("replaced"));
         let script = "trap 'echo still there' USR1; echo ready; while :; do sleep 1000 & wait $!; done";
-        start(&world, &name, &LIMITS, script);
+        // Some callers ignore it.
+        let under = ["env", "--ignore-signal=CHLD"];
+        let seen = run(world.starting_under(if flow == Flow::Root { &under } else { &[] }, &name, &LIMITS, script));
+        assert_eq!((seen.exit, seen.out.as_str(), seen.err.as_str()), (0, "", ""), "{flow:?}");
         until("it is ready", || world.output(&name, "out") == "ready\n");
         let pid = world.tree(&name).container;
         for (number, lines) in (0..2).zip(2..) {

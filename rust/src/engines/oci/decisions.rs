@@ -79,7 +79,8 @@ pub fn decide_join(config: &OciConfig, target: &Target) -> Result<(Decisions, Pr
     let env = env.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let args = if config.args.is_empty() { vec!["/bin/sh".to_owned()] } else { config.args.clone() };
     args.iter().try_for_each(|text| no_nul(text, || "engineConfig.args".into()))?;
-    let process = Process { args, env, init: false, preserve_fds: config.preserve_fds, ..join.process.clone() };
+    let mut process = Process { args, env, init: false, preserve_fds: config.preserve_fds, ..join.process.clone() };
+    process.lower_limits();
     let cwd = config.cwd.clone().unwrap_or_else(|| join.cwd.clone());
     let prepared = Prepared { process, own_limits: true, cwd: Some(cwd), ..Default::default() };
     Ok((Decisions::of_join(join), prepared))

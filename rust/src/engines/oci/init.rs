@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::process::Process;
 use crate::engine::{MasterConnection, WaitStatus};
 use crate::error::{Error, ErrorKind, Result, Tried};
-use crate::ffi::sys::process::{Cloned, clone, exit, not_made, send_signal};
+use crate::ffi::sys::process::{Cloned, clone, exit, not_made, pass_signal_on};
 use crate::ffi::sys::signal::{FROM_TERMINAL, Queued};
 use crate::ffi::sys::{descriptor, event, signal};
 
@@ -38,8 +38,10 @@ pub fn run(process: &Process, hidden: bool, master: &mut MasterConnection) -> Re
     let (pid, pidfd) = match clone(0).tried(|| "make the program's process").map_err(not_made)? {
         Cloned::Child => {
             // The first process of a PID namespace takes everybody along; another one only with this.
-            let _ = rustix::process::set_parent_process_death_signal((own.as_raw() != 1).then_some(Signal::KILL));
-            become_program(process, child_failure)
+            let tied = own.as_raw() == 1
+                || rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).is_ok()
+                    && nix::unistd::getppid() == own;
+            if tied { become_program(process, child_failure) } else { exit(255) }
         }
         Cloned::Parent(pid, pidfd) => (pid, pidfd),
     };
@@ -106,7 +108,7 @@ impl Program {
         if has_it || OWN.contains(&number) {
             return Ok(());
         }
-        send_signal(&self.pidfd, number)?;
+        pass_signal_on(&self.pidfd, number)?;
         if number == libc::SIGCONT {
             self.look()?;
             self.continued = false;

@@ -138,7 +138,7 @@ impl Identity {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = openat(CWD, &path, flags, Mode::empty());
         match directory {
-            // What is read by the pid after this is read of the process behind the directory, or of none.
+            // A later process with this pid began later.
             Ok(directory) if Identity::of(self.pid).is_ok_and(|now| now == self) => Ok(directory.into_raw_fd()),
             Ok(_) | Err(Errno::NOENT) => Err(Error::new(ErrorKind::NotFound, "join the instance: it has ended")),
             Err(errno) => Err(errno).tried(|| format!("open \"{path}\"")),
@@ -149,7 +149,7 @@ impl Identity {
     pub fn open(self) -> Result<Option<OwnedFd>> {
         let Some(pid) = (self.pid > 0).then(|| Pid::from_raw(self.pid)).flatten() else { return Ok(None) };
         match pidfd_open(pid, PidfdFlags::empty()) {
-            // What is read of the pid after this is read of the process behind the pidfd, or of none.
+            // A later process with this pid began later.
             Ok(pidfd) => Ok(Identity::of(self.pid).is_ok_and(|now| now == self).then_some(pidfd)),
             Err(Errno::SRCH) => Ok(None),
             Err(errno) => Err(errno).tried(|| format!("open process {}", self.pid)),
@@ -230,7 +230,7 @@ impl Instance {
     /// Replaces the record's text under the directory's lock.
     fn replace(&self, text: &[u8]) -> Result<()> {
         let store = Store::of(self.user)?;
-        let _locked = store.lock()?;
+        let _locked = store.as_ref().map(Store::lock).transpose()?;
         write(&self.record()?, text)
     }
 
@@ -243,7 +243,7 @@ impl Instance {
 
     /// The clean-up: nobody is to find it any more.
     pub fn forget(&self) -> Result<()> {
-        Store::of(self.user)?.lock()?.forget(&self.name, &self.id)
+        Store::of(self.user)?.map_or(Ok(()), |store| store.lock()?.forget(&self.name, &self.id))
     }
 }
 

@@ -94,6 +94,14 @@ impl Process {
         Ok(())
     }
 
+    /// Lowers the limits to what the calling process may set without privileges.
+    pub fn lower_limits(&mut self) {
+        for limit in &mut self.limits {
+            let own = rustix::process::getrlimit(resource(limit.resource)).maximum.unwrap_or(u64::MAX);
+            (limit.soft, limit.hard) = (limit.soft.min(own), limit.hard.min(own));
+        }
+    }
+
     /// Sets the limits on the calling process.
     pub fn set_own_limits(&self) -> Result<()> {
         self.set_limits(rustix::process::getpid().as_raw_pid())

@@ -86,7 +86,16 @@ pub fn send_signal(pidfd: impl AsFd, number: i32) -> Result<(), Error> {
     match Errno::last() {
         _ if sent == 0 => Ok(()),
         Errno::ESRCH => Ok(()),
-        errno => Err(Error::system(format!("pass signal {number} on to the container"), errno as i32)),
+        errno => Err(Error::system(format!("send signal {number}"), errno as i32)),
+    }
+}
+
+/// The same for a signal that was sent to the caller. A process that has become another user's by now does not get it, which is no
+/// reason to end it.
+pub fn pass_signal_on(pidfd: impl AsFd, number: i32) -> Result<(), Error> {
+    match send_signal(pidfd, number) {
+        Err(error) if error.errno() == Some(libc::EPERM) => Ok(()),
+        sent => sent.map_err(|error| error.during("pass it on to the container")),
     }
 }
 

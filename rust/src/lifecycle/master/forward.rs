@@ -139,7 +139,7 @@ impl Forwarder {
         let to_leader_alone = self.leads_session && HANG_UP.contains(&number);
         let has_it = signal.from_kernel && FROM_TERMINAL.contains(&number) && !to_leader_alone;
         if !has_it {
-            sys::process::send_signal(&**container, number)?;
+            sys::process::pass_signal_on(&**container, number)?;
         }
         if STOPPING.contains(&number) {
             stop_like_a_job(Signal::try_from(number).tried(|| format!("look at signal {number}"))?, container)?;

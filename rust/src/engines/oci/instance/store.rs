@@ -51,9 +51,13 @@ impl Store {
         Self::make(path_of(uid), uid)
     }
 
-    /// The same in a process of an instance, in whose user namespace `user` may have another id than on the host.
-    pub fn of(user: u32) -> Result<Self> {
-        Self::at(path_of(user), rustix::process::getuid().as_raw())
+    /// The same in a process of an instance, in whose user namespace `user` may have another id than on the host. None where it is
+    /// gone, as after that user's logout.
+    pub fn of(user: u32) -> Result<Option<Self>> {
+        match Self::at(path_of(user), rustix::process::getuid().as_raw()) {
+            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
+            opened => opened.map(Some),
+        }
     }
 
     fn make(path: PathBuf, uid: u32) -> Result<Self> {
