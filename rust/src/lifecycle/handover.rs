@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What stage 1 hands to the privileged side: a memory file with the settings and the engine configuration. The starter
-//! makes it, stage 1 fills it; when stage 1 is gone the starter seals it, reads it, and never maps it.
+//! makes it, stage 1 fills it; when stage 1 has decided the starter seals it, reads it, and never maps it: stage 1 may still live.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -62,7 +62,7 @@ impl HandOver {
         file.write_all(&bytes).tried(|| "write the plan to its memory file")
     }
 
-    /// In the starter, when stage 1 is gone: seals it, reads it and takes it apart.
+    /// In the starter, when stage 1 has decided: seals it, reads it and takes it apart.
     pub fn seal_and_read(self) -> Result<(Decision, Vec<u8>)> {
         let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
         fcntl(&self.0, FcntlArg::F_ADD_SEALS(seals)).tried(|| "seal stage 1's decisions")?;

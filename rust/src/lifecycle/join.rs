@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! master when a running container is joined: no engine, no RPC server; the real user's privileges for good; signals passed
-//! on; ends as the process that joined, which is killed if it lives longer than the grace time after a request to end, unless
-//! its engine monitors by itself.
+//! master when a running container is joined: no engine, no RPC server; the real user's privileges for good, which for the root
+//! of a joined user namespace are all of it there; signals passed on; ends as the process that joined, which is killed if it
+//! lives longer than the grace time after a request to end, unless its engine monitors by itself.
 
 use std::os::fd::AsFd;
 use std::time::Duration;

@@ -33,7 +33,8 @@ names in place of some words.
 - The starter of an instance waits for its container with its user's ids for good and, unless that is root, without
   any capability; of descriptors it has its queues, the line to master and its pidfd. Where the launcher waits, as
   `pinion start` does, the starter has the line from the beginning and goes on as master.
-- Where a running container is joined, master has one thread, calls no engine and drops to the real user for good.
+- Where a running container is joined, master has one thread, calls no engine and drops to the real user for good. In a
+  user namespace in which that is root it keeps what it may there, to pass signals on.
 - In the setuid flows an engine may get root back in master by its own raw calls and put it aside again (user ids u,
   u, 0, nothing effective), also at the entry of CleanupContainer.
 - Under a policy the RPC server has directories of the host's open to be looked at (O_PATH), as long as it lives.
