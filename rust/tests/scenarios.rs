@@ -121,6 +121,24 @@ fn what_a_monitor_leaves_is_ended_before_the_clean_up() {
     }
 }
 
+/// Whoever asks the starter to end while stage 1 cleans up.
+#[test]
+fn stage_1_is_not_cut_off_when_it_cleans_up() {
+    if !common::is_root() {
+        println!("left out: all of it: needs root");
+        return;
+    }
+    let configuration = serde_json::json!({ "create": ["pid", "mount"], "exec": ["/bin/true"],
+        "fail": { "PrepareConfig": "error", "CleanupHost": "end its parent" } });
+    let starter = Starter::probe();
+    let mut launch = starter.launch("root", &configuration);
+    launch.cleanup_host = true;
+    let run = launch.run();
+    assert_eq!(run.exit, 255, "{run}");
+    assert_eq!(run.log.matches("CleanupHost").count(), 1, "{run}");
+    run.nothing_left().expect("nothing is left");
+}
+
 /// The journal is undone also where CleanupHost fails.
 #[test]
 fn what_is_noted_is_undone_when_clean_up_fails() {

@@ -28,7 +28,8 @@
 //!
 //! InitConfig, for which any word will do, makes a thread. CreateContainer can also `disconnect` and hang, or `exec in the server`: it
 //! calls the engine's RPC method Exec, which does that, and returns well. MonitorContainer can `end by SIGTERM`: it returns an error when
-//! that comes; or `leave`: once PostStartProcess is called it returns exit code 5, whatever the container does.
+//! that comes; or `leave`: once PostStartProcess is called it returns exit code 5, whatever the container does. CleanupHost can
+//! `end its parent`: it sends that SIGTERM, and returns when it has been taken.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -92,11 +93,25 @@ pub fn misbehave(callback: &str, how: &str) -> CallbackResult {
         }
         "fork" => fork(|| ())?,
         "fork exit" => fork(|| std::process::exit(0))?,
+        "end its parent" => end_parent()?,
         "exit" => std::process::exit(3),
         "_exit" => exit(3),
         "exec" => return Err(execute().into()),
         // The callback's own.
         _ => {}
+    }
+    Ok(())
+}
+
+fn end_parent() -> CallbackResult {
+    let parent = nix::unistd::getppid();
+    nix::sys::signal::kill(parent, Signal::SIGTERM)?;
+    let pending = |line: &str| {
+        let set = line.strip_prefix("ShdPnd:").and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+        set.is_some_and(|set| set & (1 << (Signal::SIGTERM as i32 - 1)) != 0)
+    };
+    while std::fs::read_to_string(format!("/proc/{parent}/status"))?.lines().any(pending) {
+        std::thread::yield_now();
     }
     Ok(())
 }

@@ -60,6 +60,8 @@ const fn row(name: &'static str, from: Role, to: Role, step: u8, condition: Cond
 /// Every message there is, in the order of a start. docs/lifecycle.md shows the same rows; a test compares them.
 pub const TABLE: &[Row] = &[
     row("planned", Role::Stage1, Role::Starter, 6, Condition::Always, "packet with the kept descriptors"),
+    row("cleans up", Role::Stage1, Role::Starter, 6, Condition::Failure, "packet"),
+    row("run", Role::Starter, Role::Stage1, 6, Condition::Failure, "packet"),
     row("failed", Role::Stage1, Role::Starter, 6, Condition::Failure, "packet"),
     row("container", Role::Master, Role::CleanupHost, 13, Condition::Always, "packet with the container's pidfd"),
     row("container", Role::Master, Role::CleanupSpare, 13, Condition::Always, "packet with the container's pidfd"),
@@ -152,6 +154,7 @@ impl Named for FromStage1 {
     fn name(&self) -> &'static str {
         match self {
             FromStage1::Planned { .. } => "planned",
+            FromStage1::CleansUp => "cleans up",
             FromStage1::Failed { .. } => "failed",
         }
     }
@@ -213,6 +216,8 @@ pub enum FromStage1 {
         /// Whether this is the last message.
         last: bool,
     },
+    /// PrepareConfig failed, and CleanupHost is to be run where it can find what that left: it is if the starter says so.
+    CleansUp,
     /// PrepareConfig failed.
     Failed {
         /// Why.

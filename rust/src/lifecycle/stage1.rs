@@ -7,7 +7,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use crate::config::{self, Settings, StarterConfig};
+use crate::config::{self, Settings, StarterConfig, Timeouts};
 use crate::engine::contract::Callback;
 use crate::engine::{Context, Engine, WaitStatus, lock};
 use crate::error::{Error, ErrorKind, Result, Tried};
@@ -71,10 +71,18 @@ fn decide(
     channel: &Channel<ToHostProcess, FromStage1>,
     handover: HandOver,
 ) -> Result<Decided, Stop> {
-    let mut descriptors = Vec::new();
+    let (mut descriptors, mut cleans_up) = (Vec::new(), false);
     loop {
         // Its end counts too: a process that PrepareConfig left behind may hold the channel open.
-        let ready = start.until(&[channel.as_fd(), child.as_fd()], None)?;
+        let both = [channel.as_fd(), child.as_fd()];
+        let ready = match start.until(&both, None) {
+            // Nobody is to do a second time what it does.
+            Err(stop) if cleans_up => {
+                let ready = sys::event::wait_readable(&both, Some(Timeouts::default().patience()))?;
+                if ready.contains(&true) { ready } else { return Err(stop) }
+            }
+            waited => waited?,
+        };
         if !ready[0] && !sys::event::is_readable(channel) {
             return Err(silent_end(child)?);
         }
@@ -87,6 +95,11 @@ fn decide(
                 if last {
                     break;
                 }
+            }
+            Received::Message(FromStage1::CleansUp, _) => {
+                cleans_up = true;
+                // Where it is gone, its end says so.
+                let _ = channel.send(&ToHostProcess::Run, &[]);
             }
             Received::Message(FromStage1::Failed { report, cleaned, said }, _) => {
                 child.wait()?;
@@ -182,11 +195,7 @@ impl Stage1 {
         match prepared {
             Ok(()) => 0,
             Err(error) => {
-                // Where the starter cannot be told of it any more it has CleanupHost run itself; so have the clean-up processes where it
-                // has died. It says nothing to stage 1: what there is to read is its end.
-                let told =
-                    descriptor::is_open(self.channel.as_fd().as_raw_fd()) && !sys::event::is_readable(&self.channel);
-                let cleaned = self.start.facts.cleanup_host && told;
+                let cleaned = self.start.facts.cleanup_host && self.is_to_clean_up();
                 if cleaned {
                     self.clean_up(engine);
                 }
@@ -213,6 +222,12 @@ impl Stage1 {
         let native = settings.native_rpc && registry::rpc_methods(&engine_name).is_none();
         let native_rpc = native.then(|| registry::builtin_methods(&engine_name));
         Ok((Decision { settings, declaration, engine_name, native_rpc }, configuration))
+    }
+
+    /// Asks the starter, which has CleanupHost run by others where it is to end, or cannot be asked any more.
+    fn is_to_clean_up(&self) -> bool {
+        self.channel.send(&FromStage1::CleansUp, &[]).is_ok()
+            && matches!(self.channel.receive(), Ok(Received::Message(ToHostProcess::Run, _)))
     }
 
     fn clean_up(&self, engine: &Engine) {
