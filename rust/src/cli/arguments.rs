@@ -196,11 +196,13 @@ pub fn parse(arguments: Vec<OsString>) -> Parsed {
         }),
         PLAN => parse_as(plan_command(), arguments, |matches| Request::Plan(plan(matches))),
         RPC => parse_as(rpc_command(), arguments, rpc),
-        "version" => Parsed::Text(whole().render_version()),
-        "help" => help(arguments.get(2)),
-        // Everything else is help, version, or wrong.
+        // clap takes what comes after `help` for a command's name.
+        "help" if arguments.get(2).is_some_and(|word| word == "-h" || word == "--help") => {
+            parse(["pinion", "help", "help"].map(OsString::from).to_vec())
+        }
+        // Everything else is version, help, or wrong.
         _ => match whole().try_get_matches_from(arguments) {
-            Ok(_) => Parsed::Usage(whole().render_usage().to_string() + "\n"),
+            Ok(_) => Parsed::Text(whole().render_version()),
             Err(error) => from_clap(&error),
         },
     }
@@ -220,23 +222,6 @@ fn from_clap(error: &clap::Error) -> Parsed {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Text(text),
         _ => Parsed::Usage(text),
     }
-}
-
-fn help(about: Option<&OsString>) -> Parsed {
-    let mut command = match about.and_then(|word| word.to_str()) {
-        None => whole(),
-        Some(RUN) => run_command(),
-        Some(START) => start_command(),
-        Some(LIST) => list_command(),
-        Some(STOP) => stop_command(),
-        Some(WAIT) => wait_command(),
-        Some(EXEC) => exec_command(),
-        Some(SWEEP) => sweep_command(),
-        Some(PLAN) => plan_command(),
-        Some(RPC) => rpc_command(),
-        Some(word) => return Parsed::Usage(format!("error: unrecognized subcommand '{word}'\n")),
-    };
-    Parsed::Text(command.render_help().to_string())
 }
 
 fn run(matches: &mut ArgMatches) -> Run {

@@ -149,6 +149,16 @@ fn help_and_version_are_no_errors() {
 }
 
 #[test]
+fn every_command_has_help() {
+    for command in whole().get_subcommands().map(Command::get_name).chain(["help"]) {
+        for arguments in [[command, "-h"], [command, "--help"], ["help", command]] {
+            let usage = format!("Usage: pinion {command}");
+            assert!(matches!(parsed(&arguments), Parsed::Text(text) if text.contains(&usage)), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
 fn wrong_usage_says_what_is_wrong() {
     for (arguments, words) in [
         (&[][..], "Usage"),
