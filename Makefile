@@ -62,10 +62,10 @@ install-setuid: $(if $(wildcard $(RELEASE)/pinion-starter),,build) ## the starte
 vendor: lib ## the archive and its header into FOLDER, go/internal/capi of a vendored module, for the build tag pinion_vendored
 	@PKG_CONFIG_PATH=$(CURDIR)/$(RELEASE)/pkgconfig include/vendor.sh "$(FOLDER)"
 
-uninstall: ## the same away again
+uninstall: ## remove what `make install` and `make install-setuid` have installed
 	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh uninstall $(RELEASE) $(VERSION)
 
-uninstall-setuid: ## that program alone
+uninstall-setuid: ## remove PREFIX/bin/pinion-starter-suid alone
 	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' include/install.sh uninstall-setuid $(RELEASE) $(VERSION)
 
 privileged-code: ## the functions that run with root's saved id, and their lines; fails above 1,000

@@ -546,7 +546,8 @@ pinion_error *pinion_config_new(pinion_view json,
                                 pinion_config **config);
 
 /**
- * What was decided, as the JSON of `pinion plan`'s settings. The caller frees `json` with pinion_bytes_free.
+ * What was decided, as JSON: the settings from which the plan is made. The caller frees `json` with
+ * pinion_bytes_free.
  */
 PINION_MUST_USE pinion_error *pinion_config_settings(pinion_config *config, pinion_bytes **json);
 
@@ -561,9 +562,12 @@ bool pinion_config_is_suid(pinion_config *config);
 int32_t pinion_config_container_pid(pinion_config *config);
 
 /**
- * Makes the container a daemon.
+ * Makes the container an instance: it runs on in a session of its own, with master, and who launched it gets 0 as
+ * soon as PostStartProcess has returned.
  */
-PINION_MUST_USE pinion_error *pinion_config_set_instance(pinion_config *config, bool on);
+PINION_MUST_USE
+pinion_error *pinion_config_set_instance(pinion_config *config,
+                                         bool on);
 
 /**
  * Sets no_new_privs for the container process.

@@ -100,7 +100,8 @@ impl StarterConfig {
         &self.warnings
     }
 
-    /// Makes the container a daemon.
+    /// Makes the container an instance: it runs on in a session of its own, with master, and who launched it gets 0 as soon as
+    /// PostStartProcess has returned.
     pub fn set_instance(&mut self, on: bool) -> Result<()> {
         self.open()?.instance = on;
         Ok(())

@@ -55,7 +55,8 @@ func (c *Config) GetContainerPid() int {
 	return c.core.ContainerPID()
 }
 
-// SetInstance makes the container a daemon.
+// SetInstance makes the container an instance: it runs on in a session of its own, with master, and who launched it gets 0 as soon
+// as PostStartProcess has returned.
 func (c *Config) SetInstance(instance bool) {
 	c.set(hook.Instance, instance)
 }

@@ -87,7 +87,8 @@ pub unsafe extern "C" fn pinion_config_new(
     })
 }
 
-/// What was decided, as the JSON of `pinion plan`'s settings. The caller frees `json` with pinion_bytes_free.
+/// What was decided, as JSON: the settings from which the plan is made. The caller frees `json` with
+/// pinion_bytes_free.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_config_settings(
@@ -115,7 +116,8 @@ pub unsafe extern "C" fn pinion_config_container_pid(config: *mut pinion_config)
     answer(0, || handle::with(config, |config| Ok(config.container_pid())))
 }
 
-/// Makes the container a daemon.
+/// Makes the container an instance: it runs on in a session of its own, with master, and who launched it gets 0 as
+/// soon as PostStartProcess has returned.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_config_set_instance(config: *mut pinion_config, on: bool) -> *mut pinion_error {
