@@ -562,12 +562,10 @@ bool pinion_config_is_suid(pinion_config *config);
 int32_t pinion_config_container_pid(pinion_config *config);
 
 /**
- * Makes the container an instance: it runs on in a session of its own, with master, and who launched it gets 0 as
- * soon as PostStartProcess has returned.
+ * Makes the container an instance: it runs on in a session of its own, with master, and who launched it
+ * gets 0 as soon as PostStartProcess has returned.
  */
-PINION_MUST_USE
-pinion_error *pinion_config_set_instance(pinion_config *config,
-                                         bool on);
+PINION_MUST_USE pinion_error *pinion_config_set_instance(pinion_config *config, bool on);
 
 /**
  * Sets no_new_privs for the container process.

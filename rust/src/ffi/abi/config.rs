@@ -116,8 +116,8 @@ pub unsafe extern "C" fn pinion_config_container_pid(config: *mut pinion_config)
     answer(0, || handle::with(config, |config| Ok(config.container_pid())))
 }
 
-/// Makes the container an instance: it runs on in a session of its own, with master, and who launched it gets 0 as
-/// soon as PostStartProcess has returned.
+/// Makes the container an instance: it runs on in a session of its own, with master, and who launched it
+/// gets 0 as soon as PostStartProcess has returned.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn pinion_config_set_instance(config: *mut pinion_config, on: bool) -> *mut pinion_error {
