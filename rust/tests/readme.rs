@@ -7,18 +7,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What a code block begins and ends with.
 const FENCE: &str = "```";
 
-/// The command lines of the blocks that begin with this one, in their order.
-fn block(first: &str) -> Vec<String> {
+/// The block that begins so.
+fn text(first: &str) -> String {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("README.md");
-    let blocks = text.split(FENCE).skip(1).step_by(2);
-    let mut found = blocks.filter(|block| block.trim_start().starts_with(first));
-    let block = found.next().unwrap_or_else(|| panic!("no block begins with {first}"));
-    block.lines().filter(|line| line.starts_with("pinion ")).map(str::to_owned).collect()
+    let mut blocks = text.split(FENCE).skip(1).step_by(2);
+    let found = blocks.find(|block| block.trim_start().starts_with(first));
+    found.unwrap_or_else(|| panic!("no block begins with {first}")).to_owned()
+}
+
+/// Its command lines, in their order.
+fn block(first: &str) -> Vec<String> {
+    text(first).lines().filter(|line| line.starts_with("pinion ")).map(str::to_owned).collect()
 }
 
 /// The programs, as an installation has them.
@@ -75,6 +80,41 @@ fn forget(user: Option<u32>) {
             }
         }
     }
+}
+
+/// The user of the README's configuration is the one of these tests.
+fn bundle() -> TempDir {
+    let json = text("json").trim_start_matches("json").replace("1000,", &format!("{},", common::USER));
+    let mut document: Value = serde_json::from_str(&format!("{{{json}}}")).expect("JSON");
+    document["ociVersion"] = "1.2.0".into();
+    document["root"] = json!({ "path": "rootfs" });
+    document["mounts"] = json!([{ "destination": "/proc", "type": "proc", "source": "proc" }]);
+    let script = "[ $(busybox id -u) = 0 ] && busybox grep -q '1 *100000 *65536' /proc/self/uid_map";
+    let process = document["process"].as_object_mut().expect("process");
+    process.extend([("args".into(), json!(["busybox", "sh", "-c", script])), ("cwd".into(), "/".into())]);
+    process.insert("env".into(), json!(["PATH=/bin"]));
+    let folder = common::shared_folder();
+    let bin = folder.path().join("rootfs/bin");
+    std::fs::create_dir_all(&bin).expect("root");
+    common::copy_program(Path::new("/usr/bin/busybox"), &bin.join("busybox"));
+    std::os::unix::fs::chown(folder.path().join("rootfs"), Some(common::USER), Some(common::USER)).expect("owner");
+    std::fs::write(folder.path().join("config.json"), document.to_string()).expect("document");
+    folder
+}
+
+#[test]
+fn a_user_is_root_in_a_container() {
+    if !common::is_root() {
+        println!("skipped: needs a user with ranges of ids, and a setuid starter");
+        return;
+    }
+    let bundle = bundle();
+    let lines = block("pinion run --setuid --bundle DIR");
+    let lines: Vec<String> =
+        lines.iter().map(|line| line.replace("DIR", &bundle.path().display().to_string())).collect();
+    run_all(&lines, ordinary());
+    let by_helpers: Vec<String> = lines.iter().map(|line| line.replace("--setuid ", "")).collect();
+    run_all(&by_helpers, ordinary());
 }
 
 fn ordinary() -> Option<u32> {
