@@ -235,7 +235,7 @@ impl Start {
         log::set_level_from(&host.level_variable)?;
         fault::arm();
         let given = |name| std::env::var_os(name).map(|number| launch::take_over(name, &number)).transpose();
-        given(launch::RECORD_FD)?.map_or(Ok(()), trace::start)?;
+        given(launch::RECORD_FD)?.into_iter().for_each(trace::start);
         let waiter = given(launch::WAITER_FD)?.map(Waiter::from);
         let facts = Facts {
             post_start_host: std::env::var_os(launch::POST_START_HOST).is_some(),

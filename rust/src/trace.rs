@@ -26,17 +26,14 @@
 //! When it is off, each call is one comparison.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 use nix::sys::signal::Signal;
-use nix::sys::socket::MsgFlags;
-use rustix::fs::FileType;
-use rustix::io::{Errno, ReadWriteFlags};
+use rustix::io::ReadWriteFlags;
 use serde_json::{Value, json};
 
-use crate::error::{Result, Tried};
 use crate::ffi::sys::signal;
 use crate::lifecycle::fault;
 use crate::lifecycle::roles::{Role, Step};
@@ -49,44 +46,23 @@ static ROLE: AtomicU8 = AtomicU8::new(Role::Starter as u8);
 static PID: AtomicI32 = AtomicI32::new(0);
 
 /// Where the record goes to.
-struct Sink {
-    fd: OwnedFd,
-    kind: FileType,
-}
+struct Sink(OwnedFd);
 
 impl Sink {
-    /// Writes one line. A record that cannot be written must not change the life that it tells of.
+    /// Writes one line. A record that cannot be written must not change the life that it tells of: nor does the signal that comes when
+    /// the reader of a pipe or a socket is gone.
     fn write(&self, line: &[u8]) {
-        match self.kind {
-            FileType::Socket => {
-                let _ = nix::sys::socket::send(self.fd.as_raw_fd(), line, MsgFlags::MSG_NOSIGNAL);
-            }
-            FileType::Fifo => self.write_to_pipe(line),
-            // At the file's end, whoever writes beside us: a descriptor that was not opened to append has one position for all
-            // processes, which the kernel does not guard in a file without a name (memfd_create(2)).
-            _ => {
-                let _ = rustix::io::pwritev2(&self.fd, &[IoSlice::new(line)], u64::MAX, ReadWriteFlags::APPEND);
-            }
-        }
-    }
-
-    /// Without the signal that comes when the reader is gone.
-    fn write_to_pipe(&self, line: &[u8]) {
-        let blocked = signal::blocked();
-        signal::block(blocked | 1 << (libc::SIGPIPE - 1));
-        if rustix::io::write(&self.fd, line) == Err(Errno::PIPE) {
-            let _ = signal::take_pending(Signal::SIGPIPE);
-        }
-        signal::block(blocked);
+        // At a file's end, whoever writes beside us: a descriptor that was not opened to append has one position for all
+        // processes, which the kernel does not guard in a file without a name (memfd_create(2)).
+        let write = || rustix::io::pwritev2(&self.0, &[IoSlice::new(line)], u64::MAX, ReadWriteFlags::APPEND);
+        let _ = signal::taking_back(Signal::SIGPIPE, write);
     }
 }
 
 /// Starts the record. Called once, before the first process is made.
-pub fn start(fd: OwnedFd) -> Result<()> {
-    let kind = rustix::fs::fstat(&fd).tried(|| "look at the record's descriptor")?.st_mode;
-    let _ = SINK.set(Sink { fd, kind: FileType::from_raw_mode(kind) });
+pub fn start(fd: OwnedFd) {
+    let _ = SINK.set(Sink(fd));
     enter(Role::Starter, None);
-    Ok(())
 }
 
 /// Whether a record is kept.
@@ -96,7 +72,7 @@ pub fn is_on() -> bool {
 
 /// The descriptor of the record, which no sweep may close.
 pub fn descriptor() -> Option<BorrowedFd<'static>> {
-    SINK.get().map(|sink| sink.fd.as_fd())
+    SINK.get().map(|sink| sink.0.as_fd())
 }
 
 /// Says that this process has a role from now on. `parent` is the pid of the process that made it for this.
@@ -167,14 +143,14 @@ mod tests {
     #[test]
     fn lines_of_two_writers_do_not_overwrite_each_other() {
         let file = rustix::fs::memfd_create("record", rustix::fs::MemfdFlags::CLOEXEC).expect("a file without a name");
-        let sink = Sink { fd: file, kind: FileType::RegularFile };
+        let sink = Sink(file);
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| (0..20_000).for_each(|_| sink.write(b"a line\n")));
             }
         });
         let mut all = String::new();
-        let mut file = std::fs::File::from(sink.fd);
+        let mut file = std::fs::File::from(sink.0);
         std::io::Seek::rewind(&mut file).expect("to its beginning");
         file.read_to_string(&mut all).expect("to be read");
         assert_eq!(all.lines().filter(|line| *line == "a line").count(), 40_000);

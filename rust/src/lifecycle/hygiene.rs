@@ -2,7 +2,6 @@
 //! Steps 1, 4, 5 and 7: what a program must be like to start here, the environment emptied, standard streams repaired,
 //! stage 1's descriptors put where they belong.
 
-use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -83,7 +82,7 @@ pub fn descriptors(wanted: &Descriptors, arrived: Vec<(RawFd, OwnedFd)>, own: &[
 
 /// A number to be taken may be one at which another has arrived.
 fn out_of_the_way(arrived: Vec<(RawFd, OwnedFd)>) -> Result<Vec<(RawFd, OwnedFd)>> {
-    let numbers: BTreeSet<RawFd> = arrived.iter().map(|(number, _)| *number).collect();
+    let numbers: Vec<RawFd> = arrived.iter().map(|(number, _)| *number).collect();
     let (mut moved, mut taken) = (Vec::with_capacity(arrived.len()), Vec::new());
     for (number, mut fd) in arrived {
         while numbers.contains(&fd.as_raw_fd()) {

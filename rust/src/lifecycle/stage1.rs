@@ -5,6 +5,7 @@
 //! It has a descriptor table of its own: what it or PrepareConfig opens ends with it, and the descriptors to be kept travel to
 //! the starter, which gives them the same numbers. Where the core's own descriptors are, it has the null device instead.
 
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use crate::config::{self, Settings, StarterConfig, Timeouts};
@@ -75,15 +76,12 @@ fn decide(
     loop {
         // Its end counts too: a process that PrepareConfig left behind may hold the channel open.
         let both = [channel.as_fd(), child.as_fd()];
-        let ready = match start.until(&both, None) {
-            // Nobody is to do a second time what it does.
-            Err(stop) if cleans_up => {
-                let ready = sys::event::wait_readable(&both, Some(Timeouts::default().patience()))?;
-                if ready.contains(&true) { ready } else { return Err(stop) }
-            }
-            waited => waited?,
-        };
-        if !ready[0] && !sys::event::is_readable(channel) {
+        let waited = start.until(&both, None);
+        // A request to end gives it the time to clean up, which nobody is to do a second time.
+        if !cleans_up || !sys::event::wait_readable(&both, Some(Timeouts::default().patience()))?.contains(&true) {
+            waited?;
+        }
+        if !sys::event::is_readable(channel) {
             return Err(silent_end(child)?);
         }
         match channel.receive()? {
@@ -96,11 +94,8 @@ fn decide(
                     break;
                 }
             }
-            Received::Message(FromStage1::CleansUp, _) => {
-                cleans_up = true;
-                // Where it is gone, its end says so.
-                let _ = channel.send(&ToHostProcess::Run, &[]);
-            }
+            // One that is gone has closed the channel.
+            Received::Message(FromStage1::CleansUp, _) => cleans_up = channel.send(&ToHostProcess::Run, &[]).is_ok(),
             Received::Message(FromStage1::Failed { report, cleaned, said }, _) => {
                 child.wait()?;
                 return Err(Stop::Failed { error: Error::from(report), cleaned, said });
@@ -173,8 +168,7 @@ impl Stage1 {
     fn drop_and_hide(&self, parent: i32) -> Result<()> {
         privileges::drop_for_good()?;
         tie_to_parent(Role::Stage1, parent)?;
-        let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null");
-        let null = null.tried(|| "open \"/dev/null\"")?;
+        let null = File::options().read(true).write(true).open("/dev/null").tried(|| "open \"/dev/null\"")?;
         let mut hidden = self.hosts.descriptors();
         hidden.extend([self.theirs.as_fd(), self.start.termination.as_fd()]);
         hidden.extend(self.start.waiter.as_ref().map(AsFd::as_fd));

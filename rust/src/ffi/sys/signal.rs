@@ -120,6 +120,16 @@ pub fn take_pending(signal: Signal) -> Result<()> {
     take_all(&SigSet::from(signal))
 }
 
+/// Does something with a signal blocked in the calling thread, and takes it back if that brought it.
+pub fn taking_back<T>(signal: Signal, act: impl FnOnce() -> T) -> Result<T> {
+    let blocked = blocked();
+    block(blocked | 1 << (signal as i32 - 1));
+    let done = act();
+    let taken = take_pending(signal);
+    block(blocked);
+    taken.map(|()| done)
+}
+
 /// As a new process has it: takes back every signal but requests to end.
 pub fn take_pending_but_terminating() -> Result<()> {
     let mut set = SigSet::all();
