@@ -98,7 +98,7 @@ pub fn step(step: Step) {
     if is_on() {
         line("step", json!({ "step": step.number(), "name": step.word() }));
     }
-    fault::point(role(), step);
+    fault::point(role(), step, || event("fault", || json!({})));
 }
 
 /// Says that a message was sent or received.
