@@ -7,9 +7,12 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
+
 use crate::engine::contract::Callback;
 use crate::engine::contract::holdings::DeathSignal;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::lifecycle::child::arm_death_signal;
 use crate::lifecycle::ending;
@@ -40,6 +43,14 @@ impl Held {
     pub fn container(&self, container: BorrowedFd<'_>) -> Result<()> {
         host_process::tell(&self.first, &ToHostProcess::Container, Some(container))?;
         host_process::tell(&self.spare, &ToHostProcess::Container, Some(container))
+    }
+}
+
+/// The calling process's pidfd. None where there is no pidfd_open(2), before Linux 5.3 or under a filter.
+pub fn own_pidfd() -> Result<Option<OwnedFd>> {
+    match pidfd_open(getpid(), PidfdFlags::empty()) {
+        Err(Errno::NOSYS | Errno::PERM) => Ok(None),
+        opened => opened.map(Some).tried(|| "open the process's own pidfd"),
     }
 }
 
@@ -85,8 +96,8 @@ pub struct CleanUp {
     seat: Seat,
     configuration: Vec<u8>,
     journal: Journal,
-    /// The container process's pidfd, once there is one.
-    container: Option<OwnedFd>,
+    /// The pidfd of whoever makes what is to be cleaned up: stage 1's, then the container process's.
+    maker: Option<OwnedFd>,
 }
 
 /// From here on master's death is no reason to stop, and the program's own runtime may open the signal that tells of it.
@@ -108,12 +119,12 @@ impl CleanUp {
     /// has nothing of the program's own runtime.
     pub fn enter(seat: Seat, configuration: Vec<u8>, journal: Journal) -> Pending {
         host_process::end_unless(FAILED, host_process::enter());
-        let mut own = CleanUp { seat, configuration, journal, container: None };
+        let mut own = CleanUp { seat, configuration, journal, maker: None };
         let needed = if own.role() == Role::CleanupSpare { own.spare_is_needed() } else { own.is_needed() };
         if !host_process::end_unless(FAILED, needed) {
             ending::end(0);
         }
-        host_process::end_unless(FAILED, own.await_container().and_then(|()| outlive_master(own.role())));
+        host_process::end_unless(FAILED, own.await_maker().and_then(|()| outlive_master(own.role())));
         Pending::from(own)
     }
 
@@ -158,8 +169,8 @@ impl CleanUp {
 
     fn next_word(&mut self) -> Result<Option<Wake>> {
         match self.seat.channel.receive()? {
-            Received::Message(ToHostProcess::Container, fds) => {
-                self.container = fds.into_iter().next();
+            Received::Message(ToHostProcess::Stage1 | ToHostProcess::Container, fds) => {
+                self.maker = fds.into_iter().next();
                 Ok(None)
             }
             Received::Message(ToHostProcess::Run, _) => Ok(Some(Wake::Run)),
@@ -168,10 +179,11 @@ impl CleanUp {
         }
     }
 
-    /// Waits for the container's end, which master's death brings about: then it can no longer use what is cleaned up. A program
-    /// that has gained privileges when it was executed has lost the signal of its parent's death by that (execve(2)).
-    fn await_container(&self) -> Result<()> {
-        let Some(pidfd) = &self.container else { return Ok(()) };
+    /// Waits for the end of stage 1 or of the container, which master's death brings about: then it can no longer use what is
+    /// cleaned up, nor make more of it. The kernel closes a process's descriptors before it tells its children. A program that has
+    /// gained privileges when it was executed has lost that signal (execve(2)).
+    fn await_maker(&self) -> Result<()> {
+        let Some(pidfd) = &self.maker else { return Ok(()) };
         if let Err(error) = sys::process::send_signal(pidfd, libc::SIGKILL) {
             // It has become another user's.
             log::warning(format_args!("end the container: {error}: waiting for its end"));
@@ -206,6 +218,12 @@ impl Work for CleanUp {
 }
 
 impl CleanupHost {
+    /// Hands stage 1's pidfd on.
+    pub fn stage1(&self, stage1: BorrowedFd<'_>) -> Result<()> {
+        self.first.tell(&ToHostProcess::Stage1, Some(stage1))?;
+        self.spare.tell(&ToHostProcess::Stage1, Some(stage1))
+    }
+
     /// Hands the container's pidfd on.
     pub fn container(&self, container: BorrowedFd<'_>) -> Result<()> {
         self.first.tell(&ToHostProcess::Container, Some(container))?;

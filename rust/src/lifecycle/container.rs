@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result, Tried};
 use crate::ffi::sys;
 use crate::ffi::sys::descriptor;
 use crate::lifecycle::child::{Child, Forked, arm_death_signal, fork, not_cloned};
-use crate::lifecycle::cleanup_host::Held;
+use crate::lifecycle::cleanup_host::{Held, own_pidfd};
 use crate::lifecycle::ending::fail;
 use crate::lifecycle::host_processes::HostProcesses;
 use crate::lifecycle::messages::{Channel, FromContainer, Handshake, ToContainer, channel};
@@ -159,16 +159,10 @@ fn readied(engine_name: &str, configuration: Vec<u8>) -> Result<Readied> {
     Readied::early(engine_name, configuration)
 }
 
-/// Hands this process's pidfd to the clean-up processes: master does so too, but may be killed before. Where there is no
-/// pidfd_open(2), before Linux 5.3 or under a filter, master's word has to do.
+/// Hands this process's pidfd to the clean-up processes: master does so too, but may be killed before. Where it has none,
+/// master's word has to do.
 fn announce(cleanup: &Held) -> Result<()> {
-    use rustix::io::Errno;
-    use rustix::process::{PidfdFlags, getpid, pidfd_open};
-    match pidfd_open(getpid(), PidfdFlags::empty()) {
-        Ok(pidfd) => cleanup.container(pidfd.as_fd()),
-        Err(Errno::NOSYS | Errno::PERM) => Ok(()),
-        Err(errno) => Err(errno).tried(|| "open the container process's own pidfd"),
-    }
+    own_pidfd()?.map_or(Ok(()), |pidfd| cleanup.container(pidfd.as_fd()))
 }
 
 /// Steps 13 and 14, as the container process sees them.

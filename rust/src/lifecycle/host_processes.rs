@@ -74,6 +74,13 @@ impl HostProcesses {
         self.journal.as_ref()
     }
 
+    /// Stage 1, before the engine's code runs in it: tells the clean-up processes of itself, whose end they wait for should the
+    /// starter die.
+    pub fn announce_stage1(&self) -> Result<()> {
+        let Some(cleanup) = &self.cleanup else { return Ok(()) };
+        cleanup_host::own_pidfd()?.map_or(Ok(()), |pidfd| cleanup.stage1(pidfd.as_fd()))
+    }
+
     /// Tells the clean-up processes of the container, whose end they wait for should master die.
     pub fn container(&self, container: &Child) -> Result<()> {
         self.cleanup.as_ref().map_or(Ok(()), |cleanup| cleanup.container(container.as_fd()))

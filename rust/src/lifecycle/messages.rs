@@ -60,6 +60,8 @@ const fn row(name: &'static str, from: Role, to: Role, step: u8, condition: Cond
 /// Every message there is, in the order of a start. docs/lifecycle.md shows the same rows; a test compares them.
 pub const TABLE: &[Row] = &[
     row("planned", Role::Stage1, Role::Starter, 6, Condition::Always, "packet with the kept descriptors"),
+    row("stage 1", Role::Stage1, Role::CleanupHost, 6, Condition::Always, "packet with its pidfd"),
+    row("stage 1", Role::Stage1, Role::CleanupSpare, 6, Condition::Always, "packet with its pidfd"),
     row("cleans up", Role::Stage1, Role::Starter, 6, Condition::Failure, "packet"),
     row("run", Role::Starter, Role::Stage1, 6, Condition::Failure, "packet"),
     row("failed", Role::Stage1, Role::Starter, 6, Condition::Failure, "packet"),
@@ -189,6 +191,7 @@ impl Named for ToContainer {
 impl Named for ToHostProcess {
     fn name(&self) -> &'static str {
         match self {
+            ToHostProcess::Stage1 => "stage 1",
             ToHostProcess::Container => "container",
             ToHostProcess::Run => "run",
             ToHostProcess::StandDown => "stand down",
@@ -257,6 +260,8 @@ pub enum ToContainer {
 /// What the starter, later master, says to a host process.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToHostProcess {
+    /// Stage 1's pidfd travels with this: clean-up after the starter's death waits for it, until there is a container.
+    Stage1,
     /// The container's pidfd travels with this: clean-up after master's death waits for it.
     Container,
     /// Run the callback and answer.

@@ -39,7 +39,7 @@ fn is_needed(channel: &Own) -> Result<bool> {
     loop {
         match channel.receive()? {
             Received::Message(ToHostProcess::Run, _) => return Ok(true),
-            Received::Message(ToHostProcess::Container, _) => {}
+            Received::Message(ToHostProcess::Stage1 | ToHostProcess::Container, _) => {}
             Received::Message(ToHostProcess::StandDown, _) | Received::Closed => return Ok(false),
         }
     }

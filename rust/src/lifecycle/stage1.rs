@@ -168,6 +168,7 @@ impl Stage1 {
     fn drop_and_hide(&self, parent: i32) -> Result<()> {
         privileges::drop_for_good()?;
         tie_to_parent(Role::Stage1, parent)?;
+        self.hosts.announce_stage1()?;
         let null = File::options().read(true).write(true).open("/dev/null").tried(|| "open \"/dev/null\"")?;
         let mut hidden = self.hosts.descriptors();
         hidden.extend([self.theirs.as_fd(), self.start.termination.as_fd()]);
