@@ -35,6 +35,7 @@ names in place of some words.
   `pinion start` does, the starter has the line from the beginning and goes on as master.
 - Where a running container is joined, master has one thread, calls no engine and drops to the real user for good. In a
   user namespace in which that is root it keeps what it may there, to pass signals on.
+- Until there is a container the clean-up processes have stage 1's pidfd in the place of the container's.
 - In the setuid flows an engine may get root back in master by its own raw calls and put it aside again (user ids u,
   u, 0, nothing effective), also at the entry of CleanupContainer.
 - Under a policy the RPC server has directories of the host's open to be looked at (O_PATH), as long as it lives.
