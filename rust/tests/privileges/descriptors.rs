@@ -180,6 +180,7 @@ fn allowed(role: &str, moment: &str) -> &'static [&'static str] {
             "packets to master",
             "packets to rpc-server",
             "pidfd of container",
+            "pidfd of stage1",
         ],
         "master" => &[
             "/memfd:pinion-journal",

@@ -36,7 +36,6 @@ impl Held {
     pub fn of(role: &str, moment: &str, flow: &Flow, stop: &Stop) -> Held {
         // post-start-host has a socket and a pidfd as well.
         let host_processes = CLEANUP + usize::from(!flow.joins);
-        let has_container = stop.hold != Hold::In("stage1", "PrepareConfig");
         match (role, moment) {
             // Requests to end, as in every starter, and what comes while it waits.
             ("starter", INSTANCE) => Held { signal_queues: 2, packets: 1, pidfds: 1, ..NONE },
@@ -54,9 +53,9 @@ impl Held {
             // Until it has a role it has the starter's queue as well.
             ("post-start-host", WAITS) => Held { signal_queues: 1, packets: 1, ..NONE },
             ("post-start-host", _) => Held { event_counters: 1, packets: 1, ..NONE },
-            // To master, and between the two.
+            // To master, and between the two. The pidfd is stage 1's until there is a container.
             ("cleanup-host" | "cleanup-spare", WAITS) => {
-                Held { journal: 1, signal_queues: 1, packets: 2, pidfds: has_container.into(), ..NONE }
+                Held { journal: 1, signal_queues: 1, packets: 2, pidfds: 1, ..NONE }
             }
             ("cleanup-host" | "cleanup-spare", _) => {
                 Held { journal: 1, event_counters: 1, packets: 2, pidfds: 1, ..NONE }
