@@ -184,7 +184,9 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     };
     trace::step(Step::Container);
     drop((container_ends, targets));
-    stage1::end(&start, &mut decided.process)?;
+    if !plan.join_only {
+        stage1::end(&start, &mut decided.process)?;
+    }
     namespaces::pid::leave(host_pid_namespace)?;
     hosts.container(&child)?;
     handshake::write_maps(&plan, &decided.settings, &mut child, &ends)?;
@@ -199,7 +201,7 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
             }
             Ok(Master::enter(plan, engine, child, ends, std::mem::take(hosts), start.waiter.take()))
         }
-        None => Err(Stop::Ended(join::watch(child, &ends, &plan)?)),
+        None => Err(Stop::Ended(join::watch(child, decided.process, &ends, &plan)?)),
     }
 }
 

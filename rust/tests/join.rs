@@ -3,9 +3,15 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
 
 use common::{Run, Running, Starter};
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 /// The kinds that the first start creates and the second joins, with their files in /proc/PID/ns.
@@ -102,6 +108,45 @@ fn a_signal_that_ends_the_program_ends_the_start() {
         let (running, pid) = target(&starter, caller);
         let joined = join(&starter, caller, &joiner(pid, &relative(caller), "kill -TERM $$"));
         assert_eq!(joined.exit, -libc::SIGTERM, "{caller}\n{joined}");
+        end(running, pid, &joined);
+    }
+}
+
+/// Lets a process that stops go on up to its exit, where the calling thread holds it until it detaches (ptrace(2)).
+fn hold_at_exit(pid: Pid) {
+    ptrace::seize(pid, ptrace::Options::PTRACE_O_TRACEEXIT).expect("traced");
+    loop {
+        match waitpid(pid, Some(WaitPidFlag::__WALL)).expect("stage 1") {
+            WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXIT) => break,
+            _ => ptrace::cont(pid, None).expect("continued"),
+        }
+    }
+}
+
+/// The program waits for nothing of stage 1's, which has decided and may take its time to end.
+#[test]
+fn a_request_to_end_is_the_programs_as_soon_as_that_runs() {
+    let starter = Starter::probe();
+    let program = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done";
+    for caller in callers() {
+        let (running, pid) = target(&starter, caller);
+        let mut configuration = joiner(pid, &relative(caller), program);
+        configuration["fail"] = json!({ "PrepareConfig": "stop" });
+        let mut second = starter.launch(caller, &configuration).spawn();
+        let stage1 = Pid::from_raw(second.pid("stage1"));
+        hold_at_exit(stage1);
+        let mut said = BufReader::new(second.child.stdout.take().expect("piped")).lines();
+        assert_eq!(said.next().expect("it runs").expect("output"), "ready", "{caller}");
+        let master = second.child.id().cast_signed();
+        kill(Pid::from_raw(master), Signal::SIGTERM).expect("a signal");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while common::is_pending(master, libc::SIGTERM) {
+            assert!(Instant::now() < deadline, "{caller}: master does not take its signals");
+            common::look_again();
+        }
+        ptrace::detach(stage1, None).expect("stage 1 ends");
+        let joined = second.wait();
+        assert_eq!(joined.exit, 7, "{caller}\n{joined}");
         end(running, pid, &joined);
     }
 }

@@ -7,6 +7,7 @@
 //! | `error` | returns an error |
 //! | `panic` | panics |
 //! | `hang` | never returns |
+//! | `stop` | stops its process, and goes on when that is continued |
 //! | `thread` | makes a thread that never ends, and goes on |
 //! | `kill` | kills its process with SIGKILL; `kill first` spares cleanup-spare |
 //! | `chdir` | changes to `/proc` and goes on |
@@ -56,6 +57,7 @@ pub fn misbehave(callback: &str, how: &str) -> CallbackResult {
         "error" => return Err(format!("{callback} was told to fail").into()),
         "panic" => panic!("{callback} was told to panic"),
         "hang" => hang(),
+        "stop" => raise(Signal::SIGSTOP)?,
         "thread" => drop(std::thread::spawn(|| hang())),
         "kill first" if trace::role() == Role::CleanupSpare => {}
         "kill" | "kill first" => {

@@ -117,8 +117,13 @@ fn decide(
 /// Its end, unless that has been awaited. By its last word it has decided and is about to exit: what comes next need not wait. Being
 /// asked to end is heard: it is its user's, who can stop it.
 pub fn end(start: &Start, process: &mut Option<Child>) -> Result<(), Stop> {
-    let Some(mut process) = process.take() else { return Ok(()) };
+    let Some(process) = process.take() else { return Ok(()) };
     start.until(&[process.as_fd()], None)?;
+    reap(process)
+}
+
+/// The same once it has ended.
+pub fn reap(mut process: Child) -> Result<(), Stop> {
     match process.wait()? {
         status if status == WaitStatus::exit(0) => Ok(()),
         status => Err(without_decision(Silence::Ended, status)),

@@ -25,6 +25,13 @@ pub const USER: u32 = 1000;
 /// How long a run, or what follows it, may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whether a process has been sent a signal that it has not taken yet.
+pub fn is_pending(pid: i32, signal: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap_or_default();
+    u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & 1 << (signal - 1) != 0)
+}
+
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()

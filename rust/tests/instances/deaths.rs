@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::common;
+use crate::common::is_pending;
 use crate::life::LONG;
 use crate::world::{FLOWS, Flow, Process, Tree, World, below, children, finish, until};
 
@@ -122,12 +123,6 @@ fn send(pid: i32, signal: Signal) {
 
 fn is_stopped(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
-}
-
-fn is_pending(pid: i32, signal: i32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let set = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap_or_default();
-    u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & 1 << (signal - 1) != 0)
 }
 
 #[test]
