@@ -3,11 +3,11 @@
 # A start from exec to exit, in new PID, mount, IPC and UTS namespaces over the same busybox root: pinion beside crun, runc, bwrap and
 # the floor, each peer paired with pinion in turn; then the other flows, each paired with an attached start by root. Prints medians in
 # milliseconds and the ratio of the two.
-# Usage: start.sh FOLDER-OF-THE-PROGRAMS; RUNS counts the runs of each (default 200).
+# Usage: start.sh FOLDER-OF-THE-PROGRAMS; RUNS counts the runs of each (default 600).
 set -eu
 programs=$(cd "$1" && pwd)
-runs=${RUNS:-200}
-rounds=5
+runs=${RUNS:-600}
+rounds=20
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "left out: the peers start the bundle as root" >&2
