@@ -184,6 +184,7 @@ fn contain(start: Start, hosts: &mut HostProcesses) -> Result<Pending, Stop> {
     };
     trace::step(Step::Container);
     drop((container_ends, targets));
+    // Who joins may run its program by now, which a request to end is for then: `join::watch` awaits both.
     if !plan.join_only {
         stage1::end(&start, &mut decided.process)?;
     }

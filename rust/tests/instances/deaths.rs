@@ -7,8 +7,7 @@ use std::process::{Child, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common;
-use crate::common::is_pending;
+use crate::common::{self, is_pending};
 use crate::life::LONG;
 use crate::world::{FLOWS, Flow, Process, Tree, World, below, children, finish, until};
 
